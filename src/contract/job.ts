@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { ImageFormat, ModelName, Prompt, Seed } from './request.js';
+
+const Milliseconds = z.number().nonnegative();
+const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
+
+/** What `preparePrompt` makes of a request: everything decided, nothing drawn yet. */
+export const RenderPlan = z.strictObject({
+  model: ModelName,
+  modelDigest: Digest,
+  prompt: Prompt,
+  width: z.int().positive(),
+  height: z.int().positive(),
+  steps: z.int().positive(),
+  /** The prompt's length in the model's tokens, special ones included. */
+  tokens: z.int().nonnegative(),
+  /** Whether tokens beyond the model's limit were cut off. */
+  truncated: z.boolean(),
+});
+export type RenderPlan = z.infer<typeof RenderPlan>;
+
+/** One image to draw. */
+export const RenderItem = z.strictObject({
+  /** Its place in the job, from 0. */
+  index: z.int().nonnegative(),
+  prompt: Prompt,
+  width: z.int().positive(),
+  height: z.int().positive(),
+  steps: z.int().positive(),
+  seed: Seed,
+});
+export type RenderItem = z.infer<typeof RenderItem>;
+
+/** How long the engine's stages took for one image (of a batch: for the whole batch). */
+export const RenderStages = z.strictObject({
+  textMs: Milliseconds,
+  denoiseMs: Milliseconds,
+  decodeMs: Milliseconds,
+});
+export type RenderStages = z.infer<typeof RenderStages>;
+
+/** Raw pixels that a host holds for its own `publish`: 8-bit RGB, rows from the top, no padding. */
+export const PixelClaim = z.strictObject({
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/, 'expected a claim id'),
+  /** The task queue of the host that has them. */
+  hostQueue: z.string(),
+  index: z.int().nonnegative(),
+  seed: Seed,
+  width: z.int().positive(),
+  height: z.int().positive(),
+  /** Of the raw pixels. */
+  sha256: Digest,
+  modelDigest: Digest,
+  device: z.string(),
+  stages: RenderStages,
+});
+export type PixelClaim = z.infer<typeof PixelClaim>;
+
+/** What `generate` draws: one batch. */
+export const GenerateInput = z.strictObject({ model: ModelName, items: z.array(RenderItem).min(1).max(1000) });
+export type GenerateInput = z.infer<typeof GenerateInput>;
+
+/** Heartbeat of `generate`: step `step` of `of` of the image `index` is done; step 0: it has begun. */
+export const StepProgress = z.strictObject({
+  index: z.int().nonnegative(),
+  seed: Seed,
+  step: z.int().nonnegative(),
+  of: z.int().positive(),
+});
+export type StepProgress = z.infer<typeof StepProgress>;
+
+/** A picture that is stored for good. */
+export const PublishedImage = z.strictObject({
+  index: z.int().nonnegative(),
+  seed: Seed,
+  /** Where it lies under its readable name. */
+  url: z.string(),
+  /** Where it lies under its content's digest. */
+  blobUrl: z.string(),
+  /** Of the stored file. */
+  sha256: Digest,
+  /** Of the raw pixels before encoding. */
+  pixelsSha256: Digest,
+  bytes: z.int().positive(),
+  format: ImageFormat,
+  width: z.int().positive(),
+  height: z.int().positive(),
+  device: z.string(),
+  stages: z.strictObject({ ...RenderStages.shape, encodeMs: Milliseconds, storeMs: Milliseconds }),
+});
+export type PublishedImage = z.infer<typeof PublishedImage>;
+
+/** A finished job. */
+export const GenerateResult = z.strictObject({
+  workflowId: z.string(),
+  runId: z.string(),
+  plan: RenderPlan,
+  images: z.array(PublishedImage).min(1),
+  tags: z.record(z.string(), z.string()),
+});
+export type GenerateResult = z.infer<typeof GenerateResult>;
+
+/** What a picture's metadata says of its making: enough to draw it again. */
+export const Provenance = z.strictObject({
+  software: z.string(),
+  workflowId: z.string(),
+  runId: z.string(),
+  model: ModelName,
+  modelDigest: Digest,
+  prompt: Prompt,
+  width: z.int().positive(),
+  height: z.int().positive(),
+  steps: z.int().positive(),
+  seed: Seed,
+  device: z.string(),
+  pixelsSha256: Digest,
+  tags: z.record(z.string(), z.string()),
+});
+export type Provenance = z.infer<typeof Provenance>;

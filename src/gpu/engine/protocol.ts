@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
+import { ModelCard } from '../../contract/model-card.js';
+
+/**
+ * What parent and engine say to each other over one Unix socket. Every message is a frame (see `frames.ts`):
+ * a JSON header that one of these schemas describes, then raw bytes where the message says so.
+ * The engine listens and the parent connects, so that an engine can be captured with no connection open.
+ */
+export const PROTOCOL_VERSION = 1;
+
+const RequestId = z.int().nonnegative();
+
+/** Draw these items as one batch: they share width, height and steps. Answered by `step`s, one `image` an item, then `done`. */
+const Render = z.strictObject({
+  type: z.literal('render'),
+  id: RequestId,
+  items: z.array(RenderItem).min(1),
+});
+/** Stop the render of that id before its next step; it is answered by `failed` with the code `Cancelled`. */
+const Cancel = z.strictObject({ type: z.literal('cancel'), id: RequestId });
+const StatsRequest = z.strictObject({ type: z.literal('stats'), id: RequestId });
+
+export const ParentMessage = z.discriminatedUnion('type', [Render, Cancel, StatsRequest]);
+export type ParentMessage = z.infer<typeof ParentMessage>;
+
+/** First message on every connection, once the model is loaded. */
+const Hello = z.strictObject({
+  type: z.literal('hello'),
+  protocol: z.literal(PROTOCOL_VERSION),
+  pid: z.int().positive(),
+  versions: z.strictObject({ package: z.string(), node: z.string(), onnxruntime: z.string() }),
+  model: ModelCard,
+  graphDigest: z.string(),
+  device: z.string(),
+  /** Milliseconds from the start of the process until it could render. */
+  loadMs: z.number().nonnegative(),
+});
+export type Hello = z.infer<typeof Hello>;
+
+const Step = z.strictObject({ type: z.literal('step'), id: RequestId, ...StepProgress.shape });
+/** Followed by width × height × 3 bytes: 8-bit RGB, rows from the top. */
+const Image = z.strictObject({
+  type: z.literal('image'),
+  id: RequestId,
+  index: z.int().nonnegative(),
+  seed: z.int().nonnegative(),
+  width: z.int().positive(),
+  height: z.int().positive(),
+  stages: RenderStages,
+});
+const Done = z.strictObject({ type: z.literal('done'), id: RequestId });
+/** `id` is absent where the engine itself can't go on: it ends after this message. */
+const Failed = z.strictObject({
+  type: z.literal('failed'),
+  id: RequestId.optional(),
+  /** The `type` of a `RenderError`, `Cancelled`, or `Internal`. */
+  code: z.string(),
+  message: z.string(),
+});
+const Stats = z.strictObject({
+  type: z.literal('stats'),
+  id: RequestId,
+  rssBytes: z.int().nonnegative(),
+  rendered: z.int().nonnegative(),
+});
+export type Stats = z.infer<typeof Stats>;
+
+export const EngineMessage = z.discriminatedUnion('type', [Hello, Step, Image, Done, Failed, Stats]);
+export type EngineMessage = z.infer<typeof EngineMessage>;
