@@ -39,10 +39,14 @@ export class EngineStalled extends kind('EngineStalled', true) {}
 export class DeviceLost extends kind('DeviceLost', true) {}
 /** The store can't be read or written at the moment. Retried with back-off. */
 export class StorageUnavailable extends kind('StorageUnavailable', true) {}
+/** The store says no and will go on saying so: full, read-only, not permitted. Somebody must act, so the job fails at once. */
+export class StorageRefused extends kind('StorageRefused', false) {}
 /** A snapshot can't be used. The worker starts cold instead. */
 export class SnapshotInvalid extends kind('SnapshotInvalid', true) {}
 /** The pixels that a claim names are not on this host any more. The workflow renders them again. */
 export class ClaimLost extends kind('ClaimLost', false) {}
+/** Somebody cancelled the job before it was done. */
+export class JobCancelled extends kind('JobCancelled', false) {}
 
 const kinds = [
   InvalidRequest,
@@ -54,8 +58,10 @@ const kinds = [
   EngineStalled,
   DeviceLost,
   StorageUnavailable,
+  StorageRefused,
   SnapshotInvalid,
   ClaimLost,
+  JobCancelled,
 ] as const;
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ImageFormat, ModelName, Prompt, Seed } from './request.js';
+import { ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
 
 const Milliseconds = z.number().nonnegative();
 const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
@@ -39,6 +39,19 @@ export const RenderStages = z.strictObject({
 });
 export type RenderStages = z.infer<typeof RenderStages>;
 
+/** The same, with what came before the engine could begin. */
+export const GenerateStages = z.strictObject({
+  /**
+   * From the time that the job asked for a GPU until one took it. Measured by the server's clock at one end and
+   * the host's at the other: wrong by their difference.
+   */
+  queueMs: Milliseconds,
+  /** Waiting for the engine to start and load the model; about 0 where it was warm. */
+  engineMs: Milliseconds,
+  ...RenderStages.shape,
+});
+export type GenerateStages = z.infer<typeof GenerateStages>;
+
 /** Raw pixels that a host holds for its own `publish`: 8-bit RGB, rows from the top, no padding. */
 export const PixelClaim = z.strictObject({
   id: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/, 'expected a claim id'),
@@ -52,12 +65,15 @@ export const PixelClaim = z.strictObject({
   sha256: Digest,
   modelDigest: Digest,
   device: z.string(),
-  stages: RenderStages,
+  stages: GenerateStages,
 });
 export type PixelClaim = z.infer<typeof PixelClaim>;
 
 /** What `generate` draws: one batch. */
-export const GenerateInput = z.strictObject({ model: ModelName, items: z.array(RenderItem).min(1).max(1000) });
+export const GenerateInput = z.strictObject({
+  model: ModelName,
+  items: z.array(RenderItem).min(1).max(1000),
+});
 export type GenerateInput = z.infer<typeof GenerateInput>;
 
 /** Heartbeat of `generate`: step `step` of `of` of the image `index` is done; step 0: it has begun. */
@@ -86,7 +102,7 @@ export const PublishedImage = z.strictObject({
   width: z.int().positive(),
   height: z.int().positive(),
   device: z.string(),
-  stages: z.strictObject({ ...RenderStages.shape, encodeMs: Milliseconds, storeMs: Milliseconds }),
+  stages: z.strictObject({ ...GenerateStages.shape, encodeMs: Milliseconds, storeMs: Milliseconds }),
 });
 export type PublishedImage = z.infer<typeof PublishedImage>;
 
@@ -96,7 +112,7 @@ export const GenerateResult = z.strictObject({
   runId: z.string(),
   plan: RenderPlan,
   images: z.array(PublishedImage).min(1),
-  tags: z.record(z.string(), z.string()),
+  tags: Tags,
 });
 export type GenerateResult = z.infer<typeof GenerateResult>;
 
@@ -114,6 +130,21 @@ export const Provenance = z.strictObject({
   seed: Seed,
   device: z.string(),
   pixelsSha256: Digest,
-  tags: z.record(z.string(), z.string()),
+  tags: Tags,
 });
 export type Provenance = z.infer<typeof Provenance>;
+
+/** What `publish` stores: staged pixels, and what only the job knows of their making. */
+export const PublishInput = z.strictObject({
+  claim: PixelClaim,
+  output: OutputOptions,
+  origin: Provenance.pick({
+    workflowId: true,
+    runId: true,
+    model: true,
+    prompt: true,
+    steps: true,
+    tags: true,
+  }),
+});
+export type PublishInput = z.infer<typeof PublishInput>;

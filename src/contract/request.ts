@@ -46,6 +46,18 @@ export const OutputOptions = z
   });
 export type OutputOptions = z.infer<typeof OutputOptions>;
 
+/**
+ * The caller's own marks. Bounded as a whole too: they travel through Temporal and must fit, beside the prompt,
+ * the 64 KB that a JPEG has for its metadata.
+ */
+export const Tags = z
+  .record(z.string().min(1).max(64), z.string().max(256))
+  .refine((tags) => Object.keys(tags).length <= 32, 'expected at most 32 tags')
+  .refine(
+    (tags) => Object.entries(tags).reduce((sum, [key, value]) => sum + key.length + value.length, 0) <= 4096,
+    'expected at most 4096 characters in all tags together',
+  );
+
 const fields = {
   /** What to draw, 1–2,000 characters after normalisation. */
   prompt: Prompt,
@@ -61,11 +73,8 @@ const fields = {
   /** Image i is drawn from seed + i, modulo 2³². */
   count: z.int().min(1).max(16).default(1),
   output: OutputOptions.prefault({}),
-  /** The caller's own marks; they come back with the result and stand in the pictures' metadata. */
-  tags: z
-    .record(z.string().min(1).max(64), z.string().max(256))
-    .refine((tags) => Object.keys(tags).length <= 32, 'expected at most 32 tags')
-    .default({}),
+  /** They come back with the result and stand in the pictures' metadata. */
+  tags: Tags.default({}),
   /** Two requests with the same key are one job, for as long as the server remembers it. */
   idempotencyKey: z.string().min(1).max(128).optional(),
 };

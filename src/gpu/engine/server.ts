@@ -1,0 +1,147 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { CheckpointInvalid, InvalidRequest, OutOfMemory, RenderError } from '../../contract/errors.js';
+import { encodeFrame, readFrames } from './frames.js';
+import type { Pipeline } from './pipeline.js';
+import { type EngineMessage, type Hello, ParentMessage } from './protocol.js';
+
+/** Reason of an abort that the parent asked for. */
+class Cancelled extends Error {}
+
+/**
+ * Serves one pipeline to one parent at a time. It listens before the model is loaded and says `hello` when it is,
+ * so that a parent needs no second way to learn that loading failed.
+ */
+export class EngineServer {
+  readonly #server: Server;
+  readonly #connections = new Set<Socket>();
+  readonly #aborts = new Map<number, AbortController>();
+  #loaded: { pipeline: Pipeline; hello: Hello } | undefined;
+  /** Renders wait for each other: one model, one device. */
+  #turn: Promise<void> = Promise.resolve();
+  #rendered = 0;
+
+  constructor(private readonly log: Logger) {
+    this.#server = createServer((socket) => this.#serve(socket));
+  }
+
+  /** @param path of the Unix socket, which must not exist yet */
+  async listen(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(path, resolve);
+    });
+  }
+
+  /** From now on the engine can render. */
+  open(pipeline: Pipeline, hello: Hello): void {
+    this.#loaded = { pipeline, hello };
+    for (const socket of this.#connections) send(socket, hello);
+  }
+
+  /** Tells the parent, now or when it connects, why there will be no engine; resolves when it was told. */
+  async fail(error: unknown): Promise<void> {
+    const message: EngineMessage = { type: 'failed', ...describe(error) };
+    const [present] = this.#connections;
+    const socket =
+      present ?? (await new Promise<Socket>((resolve) => this.#server.once('connection', resolve)));
+    await new Promise<void>((resolve) => {
+      socket.once('close', () => resolve());
+      send(socket, message);
+      socket.end();
+    });
+  }
+
+  #serve(socket: Socket): void {
+    this.#connections.add(socket);
+    socket.on('error', (error) => this.log.debug({ err: error }, 'connection lost'));
+    socket.on('close', () => {
+      this.#connections.delete(socket);
+      // Nobody is left to take the pictures.
+      for (const abort of this.#aborts.values()) abort.abort(new Cancelled('the parent is gone'));
+    });
+    if (this.#loaded) send(socket, this.#loaded.hello);
+    void this.#read(socket).catch((error: unknown) => {
+      this.log.error({ err: error }, 'connection closed: not a message of the engine protocol');
+      socket.destroy();
+    });
+  }
+
+  async #read(socket: Socket): Promise<void> {
+    for await (const { header } of readFrames(socket)) {
+      const message = ParentMessage.parse(header);
+      switch (message.type) {
+        case 'render':
+          this.#turn = this.#turn.then(() => this.#render(socket, message));
+          break;
+        case 'cancel':
+          this.#abortOf(message.id).abort(new Cancelled('the parent cancelled'));
+          break;
+        case 'stats':
+          send(socket, {
+            type: 'stats',
+            id: message.id,
+            rssBytes: process.memoryUsage.rss(),
+            rendered: this.#rendered,
+          });
+          break;
+      }
+    }
+  }
+
+  /** A cancel may come before its render had its turn. */
+  #abortOf(id: number): AbortController {
+    const known = this.#aborts.get(id);
+    if (known) return known;
+    const abort = new AbortController();
+    this.#aborts.set(id, abort);
+    return abort;
+  }
+
+  async #render(socket: Socket, { id, items }: Extract<ParentMessage, { type: 'render' }>): Promise<void> {
+    const { signal } = this.#abortOf(id);
+    const began = performance.now();
+    try {
+      if (!this.#loaded) throw new InvalidRequest('expected renders only after hello');
+      const images = await this.#loaded.pipeline.render(items, {
+        signal,
+        onStep: (progress) => send(socket, { type: 'step', id, ...progress }),
+      });
+      for (const { item, pixels, stages } of images) {
+        const { index, seed, width, height } = item;
+        send(socket, { type: 'image', id, index, seed, width, height, stages }, pixels);
+      }
+      send(socket, { type: 'done', id });
+      this.#rendered += items.length;
+      this.log.info(
+        { render: id, items: items.length, ms: Math.round(performance.now() - began) },
+        'rendered',
+      );
+    } catch (error) {
+      send(socket, { type: 'failed', id, ...describe(error) });
+      if (!(error instanceof Cancelled)) this.log.warn({ render: id, err: error }, 'render failed');
+    } finally {
+      this.#aborts.delete(id);
+    }
+  }
+}
+
+function send(socket: Socket, message: EngineMessage, body?: Uint8Array): void {
+  if (socket.destroyed) return;
+  for (const part of encodeFrame(message, body)) socket.write(part);
+}
+
+function describe(error: unknown): { code: string; message: string } {
+  if (error instanceof Cancelled) return { code: 'Cancelled', message: error.message };
+  if (error instanceof RenderError) return { code: error.type, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  // ONNX Runtime reports a failed allocation in words only.
+  if (/bad_alloc|[Ff]ailed to allocate|[Aa]llocation failed|out of memory/.test(message)) {
+    return { code: OutOfMemory.type, message };
+  }
+  // So it does with weights that it can't map.
+  if (/external data|external initializer|out of bounds|file_length/i.test(message)) {
+    return { code: CheckpointInvalid.type, message };
+  }
+  return { code: 'Internal', message };
+}

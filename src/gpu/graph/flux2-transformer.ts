@@ -1,0 +1,275 @@
+import type { TransformerConfig } from '../checkpoint/configs.js';
+import type { Weights } from '../checkpoint/weights.js';
+import { GraphBuilder, MICROSOFT, type Value } from './builder.js';
+import { add, attention, concat, linear, multiply, plainLayerNorm, reshape, silu, split } from './layers.js';
+
+/**
+ * The denoiser: diffusers' `Flux2Transformer2DModel`, text to image, without a guidance embedding.
+ *
+ * Inputs (B images, S latent tokens, L text tokens, T = L + S):
+ * - `hidden_states` float32 [B, S, in_channels]: packed latents
+ * - `encoder_hidden_states` float32 [B, L, joint_attention_dim]
+ * - `timestep` float32 [B]: sigma, 0 to 1
+ * - `rope_cos`, `rope_sin` float32 [T, attention_head_dim / 2]: text tokens first
+ * - `positions` int64 [B, T]: 0 to T − 1 in every row (the CUDA kernel reads a row an image)
+ *
+ * Output: `velocity` float32 [B, S, in_channels].
+ * @throws CheckpointInvalid where a weight is missing or does not fit
+ */
+export function buildFlux2Transformer(config: TransformerConfig, weights: Weights): Uint8Array {
+  return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights)).build();
+}
+
+/** What the noise level does to one residual branch, [B, 1, dim] each; `factor` is 1 + scale. */
+interface Modulation {
+  readonly shift: Value;
+  readonly factor: Value;
+  readonly gate: Value;
+}
+
+/** The two streams of a double block. */
+interface Streams {
+  readonly text: Value;
+  readonly image: Value;
+}
+
+class Flux2Transformer {
+  readonly #dim: number;
+  readonly #feedForwardDim: number;
+  readonly #rotation: { readonly positions: Value; readonly cos: Value; readonly sin: Value };
+
+  constructor(
+    private readonly config: TransformerConfig,
+    private readonly graph: GraphBuilder,
+  ) {
+    this.#dim = config.num_attention_heads * config.attention_head_dim;
+    this.#feedForwardDim = Math.trunc(this.#dim * config.mlp_ratio);
+    const half = config.attention_head_dim / 2;
+    this.#rotation = {
+      positions: graph.input('positions', 'int64', ['batch', 'tokens']),
+      cos: graph.input('rope_cos', 'float32', ['tokens', half]),
+      sin: graph.input('rope_sin', 'float32', ['tokens', half]),
+    };
+  }
+
+  build(): Uint8Array {
+    const { graph, config } = this;
+    const dim = this.#dim;
+    const latents = graph.input('hidden_states', 'float32', ['batch', 'image_tokens', config.in_channels]);
+    const prompt = graph.input('encoder_hidden_states', 'float32', [
+      'batch',
+      'text_tokens',
+      config.joint_attention_dim,
+    ]);
+    const timestep = graph.input('timestep', 'float32', ['batch']);
+
+    // One embedding of the noise level modulates every block of a kind: computed once, here.
+    const noise = silu(graph, this.#timestepEmbedding(timestep));
+    const imageModulations = this.#doubleModulation(noise, 'double_stream_modulation_img');
+    const textModulations = this.#doubleModulation(noise, 'double_stream_modulation_txt');
+    const singleModulation = this.#singleModulation(noise, 'single_stream_modulation');
+
+    let streams: Streams = {
+      text: linear(graph, prompt, 'context_embedder', config.joint_attention_dim, dim),
+      image: linear(graph, latents, 'x_embedder', config.in_channels, dim),
+    };
+    const textTokens = graph.op('Shape', [prompt], { attributes: { start: 1, end: 2 } });
+    for (let index = 0; index < config.num_layers; index++) {
+      const block = `transformer_blocks.${index}`;
+      streams = this.#doubleBlock(block, streams, textTokens, textModulations, imageModulations);
+    }
+
+    let tokens = concat(graph, [streams.text, streams.image], 1);
+    for (let index = 0; index < config.num_single_layers; index++) {
+      tokens = this.#singleBlock(`single_transformer_blocks.${index}`, tokens, singleModulation);
+    }
+
+    const [scale, shift] = split(
+      graph,
+      linear(graph, noise, 'norm_out.linear', dim, 2 * dim),
+      [dim, dim],
+      -1,
+    );
+    const { image } = this.#separate(tokens, textTokens);
+    const normed = this.#modulate(image, this.#perToken(this.#onePlus(scale)), this.#perToken(shift));
+    const velocity = linear(graph, normed, 'proj_out', dim, config.in_channels);
+    graph.output('velocity', 'float32', ['batch', 'image_tokens', config.in_channels], velocity);
+    return graph.finish();
+  }
+
+  /** Sinusoids of 1000 × sigma (cosines first), then two layers; diffusers' `Timesteps` and `TimestepEmbedding`. */
+  #timestepEmbedding(timestep: Value): Value {
+    const { graph, config } = this;
+    const channels = config.timestep_guidance_channels;
+    const half = channels / 2;
+    const frequencies = Array.from({ length: half }, (_, index) =>
+      Math.exp((-Math.log(10_000) * index) / half),
+    );
+    const angles = multiply(
+      graph,
+      multiply(graph, reshape(graph, timestep, [-1, 1]), graph.floats([1000])),
+      graph.floats(frequencies, [1, half]),
+    );
+    const sinusoids = concat(graph, [graph.op('Cos', [angles]), graph.op('Sin', [angles])], -1);
+    const embedder = 'time_guidance_embed.timestep_embedder';
+    const hidden = silu(graph, linear(graph, sinusoids, `${embedder}.linear_1`, channels, this.#dim));
+    return linear(graph, hidden, `${embedder}.linear_2`, this.#dim, this.#dim);
+  }
+
+  #doubleModulation(noise: Value, name: string): { attention: Modulation; feedForward: Modulation } {
+    const [shift1, scale1, gate1, shift2, scale2, gate2] = this.#modulationParts(noise, name, 6);
+    return {
+      attention: this.#modulation(shift1, scale1, gate1),
+      feedForward: this.#modulation(shift2, scale2, gate2),
+    };
+  }
+
+  #singleModulation(noise: Value, name: string): Modulation {
+    const [shift, scale, gate] = this.#modulationParts(noise, name, 3);
+    return this.#modulation(shift, scale, gate);
+  }
+
+  #modulationParts(noise: Value, name: string, parts: number): Value[] {
+    const all = linear(this.graph, noise, `${name}.linear`, this.#dim, parts * this.#dim);
+    return split(this.graph, this.#perToken(all), new Array(parts).fill(this.#dim), -1);
+  }
+
+  #modulation(shift: Value | undefined, scale: Value | undefined, gate: Value | undefined): Modulation {
+    if (!shift || !scale || !gate) throw new Error('a modulation has three parts');
+    return { shift, factor: this.#onePlus(scale), gate };
+  }
+
+  #doubleBlock(
+    block: string,
+    streams: Streams,
+    textTokens: Value,
+    textModulations: { attention: Modulation; feedForward: Modulation },
+    imageModulations: { attention: Modulation; feedForward: Modulation },
+  ): Streams {
+    const { graph } = this;
+    const dim = this.#dim;
+    const attn = `${block}.attn`;
+    const text = this.#modulated(streams.text, textModulations.attention);
+    const image = this.#modulated(streams.image, imageModulations.attention);
+    const project = (tokens: Value, layer: string) => linear(graph, tokens, `${attn}.${layer}`, dim, dim);
+    const joinedHeads = (part: 'q' | 'k') =>
+      concat(
+        graph,
+        [
+          this.#headNorm(project(text, `add_${part}_proj`), `${attn}.norm_added_${part}`),
+          this.#headNorm(project(image, `to_${part}`), `${attn}.norm_${part}`),
+        ],
+        1,
+      );
+    const attended = this.#separate(
+      this.#attend(
+        joinedHeads('q'),
+        joinedHeads('k'),
+        concat(graph, [project(text, 'add_v_proj'), project(image, 'to_v')], 1),
+      ),
+      textTokens,
+    );
+    return {
+      text: this.#feedForward(
+        `${block}.ff_context`,
+        this.#residual(streams.text, textModulations.attention, project(attended.text, 'to_add_out')),
+        textModulations.feedForward,
+      ),
+      image: this.#feedForward(
+        `${block}.ff`,
+        this.#residual(streams.image, imageModulations.attention, project(attended.image, 'to_out.0')),
+        imageModulations.feedForward,
+      ),
+    };
+  }
+
+  #feedForward(name: string, tokens: Value, modulation: Modulation): Value {
+    const { graph } = this;
+    const dim = this.#dim;
+    const inner = this.#feedForwardDim;
+    const hidden = linear(graph, this.#modulated(tokens, modulation), `${name}.linear_in`, dim, 2 * inner);
+    const [gate, value] = split(graph, hidden, [inner, inner], -1);
+    const out = linear(graph, this.#gated(gate, value), `${name}.linear_out`, inner, dim);
+    return this.#residual(tokens, modulation, out);
+  }
+
+  /** Attention and feed-forward side by side, with one projection in and one out. */
+  #singleBlock(block: string, tokens: Value, modulation: Modulation): Value {
+    const { graph } = this;
+    const dim = this.#dim;
+    const inner = this.#feedForwardDim;
+    const attn = `${block}.attn`;
+    const normed = this.#modulated(tokens, modulation);
+    const all = linear(graph, normed, `${attn}.to_qkv_mlp_proj`, dim, 3 * dim + 2 * inner);
+    const [query, key, value, gate, hidden] = split(graph, all, [dim, dim, dim, inner, inner], -1);
+    const attended = this.#attend(
+      this.#headNorm(query, `${attn}.norm_q`),
+      this.#headNorm(key, `${attn}.norm_k`),
+      value as Value,
+    );
+    const joined = concat(graph, [attended, this.#gated(gate, hidden)], -1);
+    return this.#residual(tokens, modulation, linear(graph, joined, `${attn}.to_out`, dim + inner, dim));
+  }
+
+  #attend(query: Value, key: Value, value: Value): Value {
+    const rotated = (heads: Value) =>
+      this.graph.op(
+        'RotaryEmbedding',
+        [heads, this.#rotation.positions, this.#rotation.cos, this.#rotation.sin],
+        {
+          domain: MICROSOFT,
+          // diffusers' `repeat_interleave_real`: a pair of neighbours is one rotated plane.
+          attributes: { interleaved: 1, num_heads: this.config.num_attention_heads },
+        },
+      );
+    const inputs = { query: rotated(query), key: rotated(key), value };
+    return attention(this.graph, inputs, this.config.num_attention_heads);
+  }
+
+  /** Root-mean-square normalisation of every head by itself. */
+  #headNorm(tokens: Value | undefined, name: string): Value {
+    const { graph, config } = this;
+    const size = config.attention_head_dim;
+    const heads = reshape(graph, tokens as Value, [0, 0, config.num_attention_heads, size]);
+    const normed = graph.op('SimplifiedLayerNormalization', [heads, graph.weight(`${name}.weight`, [size])], {
+      attributes: { axis: -1, epsilon: { float: config.eps } },
+    });
+    return reshape(graph, normed, [0, 0, this.#dim]);
+  }
+
+  #modulated(tokens: Value, modulation: Modulation): Value {
+    return this.#modulate(tokens, modulation.factor, modulation.shift);
+  }
+
+  #modulate(tokens: Value, factor: Value, shift: Value): Value {
+    const normed = plainLayerNorm(this.graph, tokens, this.#dim, this.config.eps);
+    return add(this.graph, multiply(this.graph, normed, factor), shift);
+  }
+
+  #residual(tokens: Value, modulation: Modulation, change: Value): Value {
+    return add(this.graph, tokens, multiply(this.graph, modulation.gate, change));
+  }
+
+  /** SwiGLU: silu(gate) · value. */
+  #gated(gate: Value | undefined, value: Value | undefined): Value {
+    return multiply(this.graph, silu(this.graph, gate as Value), value as Value);
+  }
+
+  #separate(tokens: Value, textTokens: Value): Streams {
+    const { graph } = this;
+    const axis = graph.integers([1]);
+    return {
+      text: graph.op('Slice', [tokens, graph.integers([0]), textTokens, axis]),
+      image: graph.op('Slice', [tokens, textTokens, graph.integers([2 ** 31]), axis]),
+    };
+  }
+
+  #onePlus(value: Value | undefined): Value {
+    return add(this.graph, value as Value, this.graph.floats([1]));
+  }
+
+  /** [B, C] → [B, 1, C], to be spread over the tokens. */
+  #perToken(value: Value | undefined): Value {
+    return this.graph.op('Unsqueeze', [value as Value, this.graph.integers([1])]);
+  }
+}

@@ -1,0 +1,79 @@
+import { type GraphBuilder, MICROSOFT, type Value } from './builder.js';
+
+/** x · Wᵀ with W as PyTorch stores it, [out, in]; float32 on the CPU packs it once. */
+export function linear(graph: GraphBuilder, x: Value, name: string, from: number, to: number): Value {
+  return graph.op('FusedMatMul', [x, graph.weight(`${name}.weight`, [to, from])], {
+    domain: MICROSOFT,
+    attributes: { transB: 1 },
+  });
+}
+
+/** x · Wᵀ + b */
+export function biasedLinear(graph: GraphBuilder, x: Value, name: string, from: number, to: number): Value {
+  return add(graph, linear(graph, x, name, from, to), graph.weight(`${name}.bias`, [to]));
+}
+
+export function add(graph: GraphBuilder, a: Value, b: Value): Value {
+  return graph.op('Add', [a, b]);
+}
+
+export function multiply(graph: GraphBuilder, a: Value, b: Value): Value {
+  return graph.op('Mul', [a, b]);
+}
+
+/** x · sigmoid(x); ONNX Runtime fuses the pair. */
+export function silu(graph: GraphBuilder, x: Value): Value {
+  return multiply(graph, x, graph.op('Sigmoid', [x]));
+}
+
+export function concat(graph: GraphBuilder, values: readonly Value[], axis: number): Value {
+  return graph.op('Concat', values, { attributes: { axis } });
+}
+
+/** Cuts `x` along `axis` into parts of those sizes. */
+export function split(graph: GraphBuilder, x: Value, sizes: readonly number[], axis: number): Value[] {
+  return graph.ops('Split', [x, graph.integers(sizes)], sizes.length, { attributes: { axis } });
+}
+
+/** A dimension of 0 is kept as it is, one of -1 takes what is left. */
+export function reshape(graph: GraphBuilder, x: Value, dims: readonly number[]): Value {
+  return graph.op('Reshape', [x, graph.integers(dims)]);
+}
+
+export function transpose(graph: GraphBuilder, x: Value, perm: readonly number[]): Value {
+  return graph.op('Transpose', [x], { attributes: { perm } });
+}
+
+/** Layer normalisation over the last axis, with a learned scale and shift. */
+export function layerNorm(graph: GraphBuilder, x: Value, name: string, size: number, eps: number): Value {
+  return graph.op(
+    'LayerNormalization',
+    [x, graph.weight(`${name}.weight`, [size]), graph.weight(`${name}.bias`, [size])],
+    {
+      attributes: { axis: -1, epsilon: { float: eps } },
+    },
+  );
+}
+
+/** Layer normalisation over the last axis, with nothing learned. */
+export function plainLayerNorm(graph: GraphBuilder, x: Value, size: number, eps: number): Value {
+  return graph.op('LayerNormalization', [x, graph.floats(new Array(size).fill(1))], {
+    attributes: { axis: -1, epsilon: { float: eps } },
+  });
+}
+
+export interface AttentionInputs {
+  /** [B, S, heads × size] each. */
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
+  /** int32 [B, S]: 0 where a key must not be seen. */
+  readonly keyMask?: Value;
+}
+
+/** softmax(QKᵀ / √size) · V, heads side by side in the last axis. */
+export function attention(graph: GraphBuilder, inputs: AttentionInputs, heads: number): Value {
+  const { query, key, value, keyMask } = inputs;
+  const operands = keyMask ? [query, key, value, undefined, keyMask] : [query, key, value];
+  return graph.op('MultiHeadAttention', operands, { domain: MICROSOFT, attributes: { num_heads: heads } });
+}

@@ -1,0 +1,143 @@
+import { CheckpointInvalid } from '../../contract/errors.js';
+import type { VaeConfig } from '../checkpoint/configs.js';
+import type { Weights } from '../checkpoint/weights.js';
+import { GraphBuilder, type Value } from './builder.js';
+import { add, attention, biasedLinear, multiply, reshape, silu, transpose } from './layers.js';
+import { ElementType } from './onnx.js';
+
+/** diffusers' VAE blocks normalise with this, whatever the config says. */
+const GROUP_NORM_EPS = 1e-6;
+
+/**
+ * From denoised latents to pixels: the batch-norm statistics are undone, patches unfolded and the decoder of
+ * diffusers' `AutoencoderKLFlux2` run; its values −1…1 become 8-bit levels as diffusers' image processor makes them.
+ *
+ * Input: `latents` float32 [B, h, w, 4 × latent_channels]: packed latents, in rows.
+ * Output: `pixels` uint8 [B, H, W, 3].
+ * @throws CheckpointInvalid where a weight is missing or does not fit
+ */
+export function buildVaeDecoder(config: VaeConfig, weights: Weights): Uint8Array {
+  return new VaeDecoder(config, new GraphBuilder('AutoencoderKLFlux2.decoder', weights)).build();
+}
+
+class VaeDecoder {
+  constructor(
+    private readonly config: VaeConfig,
+    private readonly graph: GraphBuilder,
+  ) {}
+
+  build(): Uint8Array {
+    const { graph, config } = this;
+    const [patchHeight, patchWidth] = config.patch_size;
+    const packed = config.latent_channels * patchHeight * patchWidth;
+    const latents = graph.input('latents', 'float32', ['batch', 'latent_rows', 'latent_columns', packed]);
+    const scaled = this.#undoBatchNorm(transpose(graph, latents, [0, 3, 1, 2]), packed);
+    let x = graph.op('DepthToSpace', [scaled], { attributes: { blocksize: patchHeight, mode: 'CRD' } });
+    if (config.use_post_quant_conv) {
+      x = this.#conv(x, 'post_quant_conv', config.latent_channels, config.latent_channels, 1);
+    }
+
+    const [coarsest, ...finer] = [...config.decoder_channels].reverse();
+    if (coarsest === undefined) throw new CheckpointInvalid('vae: expected at least one block');
+    let channels = coarsest;
+    x = this.#conv(x, 'decoder.conv_in', config.latent_channels, channels, 3);
+    x = this.#resnet(x, 'decoder.mid_block.resnets.0', channels, channels);
+    if (config.mid_block_add_attention) x = this.#attention(x, 'decoder.mid_block.attentions.0', channels);
+    x = this.#resnet(x, 'decoder.mid_block.resnets.1', channels, channels);
+    for (const [index, blockChannels] of [coarsest, ...finer].entries()) {
+      const block = `decoder.up_blocks.${index}`;
+      for (let layer = 0; layer <= config.layers_per_block; layer++) {
+        x = this.#resnet(x, `${block}.resnets.${layer}`, channels, blockChannels);
+        channels = blockChannels;
+      }
+      if (index < finer.length) x = this.#upsample(x, `${block}.upsamplers.0.conv`, channels);
+    }
+    x = silu(graph, this.#groupNorm(x, 'decoder.conv_norm_out', channels));
+    x = this.#conv(x, 'decoder.conv_out', channels, config.out_channels, 3);
+    graph.output('pixels', 'uint8', ['batch', 'rows', 'columns', config.out_channels], this.#levels(x));
+    return graph.finish();
+  }
+
+  /** x · √(variance + eps) + mean */
+  #undoBatchNorm(x: Value, channels: number): Value {
+    const { graph } = this;
+    const variance = graph.weight('bn.running_var', [channels], [channels, 1, 1]);
+    const deviation = graph.op('Sqrt', [add(graph, variance, graph.floats([this.config.batch_norm_eps]))]);
+    return add(
+      graph,
+      multiply(graph, x, deviation),
+      graph.weight('bn.running_mean', [channels], [channels, 1, 1]),
+    );
+  }
+
+  #conv(x: Value, name: string, from: number, to: number, kernel: 1 | 3): Value {
+    const pad = (kernel - 1) / 2;
+    const weight = this.graph.weight(`${name}.weight`, [to, from, kernel, kernel]);
+    return this.graph.op('Conv', [x, weight, this.graph.weight(`${name}.bias`, [to])], {
+      attributes: { kernel_shape: [kernel, kernel], pads: [pad, pad, pad, pad] },
+    });
+  }
+
+  #resnet(x: Value, name: string, from: number, to: number): Value {
+    const { graph } = this;
+    let h = this.#conv(silu(graph, this.#groupNorm(x, `${name}.norm1`, from)), `${name}.conv1`, from, to, 3);
+    h = this.#conv(silu(graph, this.#groupNorm(h, `${name}.norm2`, to)), `${name}.conv2`, to, to, 3);
+    return add(graph, from === to ? x : this.#conv(x, `${name}.conv_shortcut`, from, to, 1), h);
+  }
+
+  /** One head over all pixels. */
+  #attention(x: Value, name: string, channels: number): Value {
+    const { graph } = this;
+    const shape = graph.op('Shape', [x]);
+    const normed = this.#groupNorm(x, `${name}.group_norm`, channels);
+    const tokens = transpose(graph, reshape(graph, normed, [0, channels, -1]), [0, 2, 1]);
+    const project = (part: string, from: Value) =>
+      biasedLinear(graph, from, `${name}.${part}`, channels, channels);
+    const attended = attention(
+      graph,
+      { query: project('to_q', tokens), key: project('to_k', tokens), value: project('to_v', tokens) },
+      1,
+    );
+    const out = transpose(graph, project('to_out.0', attended), [0, 2, 1]);
+    return add(graph, x, graph.op('Reshape', [out, shape]));
+  }
+
+  #upsample(x: Value, name: string, channels: number): Value {
+    const doubled = this.graph.op('Resize', [x, undefined, this.graph.floats([1, 1, 2, 2])], {
+      attributes: { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' },
+    });
+    return this.#conv(doubled, name, channels, channels, 3);
+  }
+
+  /** ONNX Runtime's CPU kernels have no group normalisation: groups become the channels of an instance normalisation. */
+  #groupNorm(x: Value, name: string, channels: number): Value {
+    const { graph } = this;
+    const groups = this.config.norm_num_groups;
+    const grouped = reshape(graph, x, [0, groups, -1]);
+    const normed = graph.op(
+      'InstanceNormalization',
+      [grouped, graph.floats(new Array(groups).fill(1)), graph.floats(new Array(groups).fill(0))],
+      { attributes: { epsilon: { float: GROUP_NORM_EPS } } },
+    );
+    const back = graph.op('Reshape', [normed, graph.op('Shape', [x])]);
+    return add(
+      graph,
+      multiply(graph, back, graph.weight(`${name}.weight`, [channels], [channels, 1, 1])),
+      graph.weight(`${name}.bias`, [channels], [channels, 1, 1]),
+    );
+  }
+
+  /** −1…1 → 0…255, halves to even, rows of RGB. */
+  #levels(x: Value): Value {
+    const { graph } = this;
+    const half = graph.floats([0.5]);
+    const unit = graph.op('Clip', [
+      add(graph, multiply(graph, x, half), half),
+      graph.floats([0], []),
+      graph.floats([1], []),
+    ]);
+    const rounded = graph.op('Round', [multiply(graph, unit, graph.floats([255]))]);
+    const levels = graph.op('Cast', [rounded], { attributes: { to: ElementType.uint8 } });
+    return transpose(graph, levels, [0, 2, 3, 1]);
+  }
+}
