@@ -318,34 +318,45 @@ class Engine {
   }
 
   #take(message: EngineMessage, body: Buffer): void {
-    if (message.type === 'stats') return this.#stats.get(message.id)?.resolve(message);
-    const waiting = 'id' in message && message.id !== undefined ? this.#renders.get(message.id) : undefined;
-    if (!waiting) return;
-    switch (message.type) {
-      case 'step': {
-        const { type: _, id: __, ...progress } = message;
-        return waiting.options.onStep?.(progress);
-      }
-      case 'image': {
-        const { index, seed, width, height, stages } = message;
-        waiting.images.push({ index, seed, width, height, stages, pixels: body });
-        return;
-      }
-      case 'done':
-        return waiting.resolve(waiting.images);
-      case 'failed': {
-        const { signal } = waiting.options;
-        return waiting.reject(
-          message.code === 'Cancelled' && signal?.aborted
-            ? signal.reason
-            : failure(message.code, message.message),
-        );
-      }
+    if (message.type === 'hello' || message.id === undefined) return;
+    if (message.type === 'stats') {
+      this.#stats.get(message.id)?.resolve(message);
+      return;
     }
+    const waiting = this.#renders.get(message.id);
+    if (waiting) advance(waiting, message, body);
   }
 
   #send(message: ParentMessage): void {
     for (const part of encodeFrame(message)) this.socket.write(part);
+  }
+}
+
+/** What one of the engine's messages means to the render that it answers. */
+function advance(
+  { options, images, resolve, reject }: Waiting,
+  message: Extract<EngineMessage, { type: 'step' | 'image' | 'done' | 'failed' }>,
+  body: Buffer,
+): void {
+  switch (message.type) {
+    case 'step': {
+      const { index, seed, step, of } = message;
+      options.onStep?.({ index, seed, step, of });
+      break;
+    }
+    case 'image': {
+      const { index, seed, width, height, stages } = message;
+      images.push({ index, seed, width, height, stages, pixels: body });
+      break;
+    }
+    case 'done':
+      resolve(images);
+      break;
+    case 'failed': {
+      const cancelled = message.code === 'Cancelled' && options.signal?.aborted;
+      reject(cancelled ? options.signal?.reason : failure(message.code, message.message));
+      break;
+    }
   }
 }
 

@@ -43,6 +43,7 @@ const STORED_TYPE: Partial<Record<Dtype, ElementType>> = {
 export class GraphBuilder {
   readonly #nodes: NodeProto[] = [];
   readonly #initializers = new Map<string, TensorProto>();
+  readonly #constants = new Map<string, Value>();
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   #values = 0;
@@ -179,10 +180,15 @@ export class GraphBuilder {
     return { name };
   }
 
+  /** Constants of the same contents are one. */
   #constant(type: ElementType, dims: readonly number[], rawData: Uint8Array): Value {
-    const name = `constant/${type}[${dims.join(',')}]/${Buffer.from(rawData).toString('base64url')}`;
-    this.#initializers.set(name, { name, dims, dataType: ElementType[type], rawData });
-    return { name };
+    const contents = `${type} [${dims.join(', ')}] ${Buffer.from(rawData).toString('base64')}`;
+    const known = this.#constants.get(contents);
+    if (known) return known;
+    const value = { name: `constant_${this.#constants.size}` };
+    this.#constants.set(contents, value);
+    this.#initializers.set(value.name, { name: value.name, dims, dataType: ElementType[type], rawData });
+    return value;
   }
 }
 
