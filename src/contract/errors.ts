@@ -35,6 +35,8 @@ export class OutOfMemory extends kind('OutOfMemory', true) {}
 export class EngineCrashed extends kind('EngineCrashed', true) {}
 /** The engine lives but stopped answering; it was killed. Retried on a new one. */
 export class EngineStalled extends kind('EngineStalled', true) {}
+/** Another engine holds the device. Retried when it may be free, or on another host. */
+export class DeviceBusy extends kind('DeviceBusy', true) {}
 /** The GPU is gone for this process. Retried on another host. */
 export class DeviceLost extends kind('DeviceLost', true) {}
 /** The store can't be read or written at the moment. Retried with back-off. */
@@ -56,6 +58,7 @@ const kinds = [
   OutOfMemory,
   EngineCrashed,
   EngineStalled,
+  DeviceBusy,
   DeviceLost,
   StorageUnavailable,
   StorageRefused,

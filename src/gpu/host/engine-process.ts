@@ -1,0 +1,189 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import {
+  DeviceBusy,
+  EngineCrashed,
+  EngineStalled,
+  OutOfMemory,
+  type RenderError,
+} from '../../contract/errors.js';
+import type { EngineArguments } from '../engine/arguments.js';
+import { oomKills } from './oom-killer.js';
+
+const ENGINE_MAIN = fileURLToPath(new URL('../engine/main.js', import.meta.url));
+/** An engine that was asked to end has nothing to save: it gets this long, then SIGKILL. */
+const STOP_GRACE_MS = 2_000;
+const CONNECT_PAUSE_MS = 10;
+const LAST_LINES = 20;
+/** `flock`'s exit code when somebody else has the lock. */
+const LOCKED = 75;
+
+/** All that an engine sees of its parent's environment: nothing secret, and nothing that must not be in a snapshot. */
+const ENVIRONMENT = /^(PATH|LANG|LC_ALL|TZ|LD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+)$/;
+
+export interface EngineProcessOptions {
+  readonly arguments: Omit<EngineArguments, 'socket'>;
+  /** A file that the engine keeps locked while it lives: nobody else's engine starts on this device. */
+  readonly lockFile?: string;
+  /** Bytes of data that the process may have (RLIMIT_DATA). */
+  readonly memoryLimitBytes?: number;
+  readonly log: Logger;
+}
+
+/** One engine process: whether it lives, what it said last, how it ended. */
+export class EngineProcess {
+  /** Resolves when the process is gone and its last words are read. */
+  readonly ended: Promise<void>;
+  #lines: string[] = [];
+  #isOver = false;
+  #isKilledByUs = false;
+
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly folder: string,
+    private readonly oomKillsBefore: number,
+    private readonly log: Logger,
+  ) {
+    this.ended = new Promise((resolve) => {
+      const end = () => {
+        this.#isOver = true;
+        void rm(folder, { recursive: true, force: true }).then(() => resolve());
+      };
+      child.once('close', end);
+      child.once('error', (error) => {
+        this.#lines.push(String(error));
+        end();
+      });
+    });
+    child.stdin?.on('error', () => {});
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
+  }
+
+  static async spawn(options: EngineProcessOptions): Promise<EngineProcess> {
+    // A socket's path has at most 107 bytes, so it can't lie in a folder of the user's choice.
+    const folder = await mkdtemp(join(tmpdir(), 'tdiff-'));
+    const engineArguments: EngineArguments = { ...options.arguments, socket: socketIn(folder) };
+    const [command = process.execPath, ...rest] = [
+      ...(await guards(options)),
+      process.execPath,
+      ENGINE_MAIN,
+      JSON.stringify(engineArguments),
+    ];
+    const oomKillsBefore = await oomKills();
+    const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
+    const child = spawn(command, rest, {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
+      env: { ...Object.fromEntries(environment), ORT_DISABLE_TELEMETRY: '1' },
+    });
+    return new EngineProcess(child, folder, oomKillsBefore, options.log);
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /**
+   * Opens a connection as soon as the engine listens.
+   * @param deadline in `performance.now()`'s milliseconds
+   * @throws how the engine ended; EngineStalled
+   */
+  async connect(deadline: number): Promise<Socket> {
+    for (;;) {
+      const socket = connect(socketIn(this.folder));
+      try {
+        await once(socket, 'connect');
+        return socket;
+      } catch {
+        socket.destroy();
+      }
+      if (this.#isOver) throw await this.obituary('while it started');
+      if (performance.now() > deadline) {
+        throw new EngineStalled(`the engine did not open its socket in time [engine=${this.pid}]`);
+      }
+      await setTimeout(CONNECT_PAUSE_MS);
+    }
+  }
+
+  /** Its end as an error: call it when it is over. */
+  async obituary(when: string, cause?: unknown): Promise<RenderError> {
+    const { exitCode, signalCode, pid } = this.child;
+    const how = signalCode ? `signal=${signalCode}` : `exit=${exitCode}`;
+    const words = this.#lines.length > 0 ? `; its last lines:\n${this.#lines.join('\n')}` : '';
+    const facts = `[engine=${pid}, ${how}]${words}`;
+    if (exitCode === LOCKED && pid !== undefined) {
+      return new DeviceBusy(
+        `another engine already runs on this device; end it, or choose another one ${facts}`,
+      );
+    }
+    const killedForMemory =
+      signalCode === 'SIGKILL' && !this.#isKilledByUs && (await oomKills()) > this.oomKillsBefore;
+    if (
+      killedForMemory ||
+      this.#lines.some((line) => /out of memory|bad_alloc|allocation failed/i.test(line))
+    ) {
+      return new OutOfMemory(`the engine ran out of memory ${when} ${facts}`, { cause });
+    }
+    return new EngineCrashed(`the engine ended ${when} ${facts}`, { cause });
+  }
+
+  /** The engine ends with its standard input; one that does not is killed. */
+  async stop(): Promise<void> {
+    this.child.stdin?.end();
+    const patience = new AbortController();
+    await Promise.race([
+      this.ended,
+      setTimeout(STOP_GRACE_MS, undefined, { signal: patience.signal }).catch(() => {}),
+    ]);
+    patience.abort();
+    await this.kill();
+  }
+
+  async kill(): Promise<void> {
+    if (!this.#isOver) {
+      this.#isKilledByUs = true;
+      this.child.kill('SIGKILL');
+    }
+    await this.ended;
+  }
+
+  /** What an engine writes are pino's lines; they go where the host's go. */
+  #hear(text: string): void {
+    if (this.log.level !== 'silent') process.stderr.write(text);
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    this.#lines = [...this.#lines, ...lines].slice(-LAST_LINES);
+  }
+}
+
+function socketIn(folder: string): string {
+  return join(folder, 'engine.sock');
+}
+
+/**
+ * What stands before the engine's own command. These programs of util-linux replace themselves by the next one, so
+ * the process that we hold is the engine: the lock and the parent's death signal are its own, and a crash of
+ * whomever can't leave them behind. Where they are missing the engine still ends with its standard input, which it
+ * sees between two steps.
+ */
+async function guards({ lockFile, memoryLimitBytes }: EngineProcessOptions): Promise<string[]> {
+  const command: string[] = [];
+  if (lockFile !== undefined) {
+    await mkdir(join(lockFile, '..'), { recursive: true });
+    command.push('flock', '--nonblock', '--no-fork', '--conflict-exit-code', String(LOCKED), lockFile);
+  }
+  if (memoryLimitBytes !== undefined) command.push('prlimit', `--data=${memoryLimitBytes}`, '--');
+  if (onPath('setpriv')) command.push('setpriv', '--pdeathsig', 'KILL', '--');
+  return command;
+}
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(':').some((folder) => existsSync(join(folder, program)));
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DeviceBusy, EngineStalled, OutOfMemory } from '../src/contract/errors.js';
+import { emojiHost, isRunning, smallItem } from './support/engine.js';
+import { until } from './support/waiting.js';
+
+let scratch: string;
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'tdiff-host-'));
+});
+after(() => rm(scratch, { recursive: true, force: true }));
+
+test('an engine that stalls in mid-work is killed, and the next render gets a new one', async () => {
+  await using host = emojiHost({ stallMs: 1500 });
+  const { pid } = await host.ready();
+  const rendered = host.render({
+    items: [smallItem({ steps: 50 })],
+    onStep: ({ step }) => {
+      if (step === 2) process.kill(pid, 'SIGSTOP');
+    },
+  });
+  await assert.rejects(rendered, (error: unknown) => {
+    assert.ok(error instanceof EngineStalled, String(error));
+    assert.match(error.message, new RegExp(`said nothing for 1500 ms \\[engine=${pid}\\]`));
+    return true;
+  });
+  assert.equal(await isRunning(pid), false);
+  assert.equal((await host.render({ items: [smallItem()] })).length, 1);
+});
+
+test('an engine that does not stop a cancelled render is killed, and the caller gets its own reason', async () => {
+  await using host = emojiHost({ cancelGraceMs: 200 });
+  const { pid } = await host.ready();
+  const cancel = new AbortController();
+  const rendered = host.render({
+    items: [smallItem({ steps: 50 })],
+    signal: cancel.signal,
+    onStep: ({ step }) => {
+      if (step !== 1) return;
+      process.kill(pid, 'SIGSTOP');
+      cancel.abort(new Error('the job was cancelled'));
+    },
+  });
+  await assert.rejects(rendered, /the job was cancelled/);
+  assert.equal(await isRunning(pid), false);
+});
+
+test('an engine that is lost is replaced unasked', async () => {
+  await using host = emojiHost();
+  const { pid } = await host.ready();
+  assert.equal(host.state.name, 'idle');
+  process.kill(pid, 'SIGKILL');
+  await until('the engine is lost', () => host.state.name !== 'idle');
+  await until('another one is loaded', () => host.state.name === 'idle');
+  assert.notEqual((await host.ready()).pid, pid);
+});
+
+test('closing a host while its engine loads ends both at once', async () => {
+  const host = emojiHost();
+  const ready = host.ready();
+  await until('the engine starts', () => host.state.name === 'starting');
+  await host.close();
+  await assert.rejects(ready, /engine/);
+  assert.equal(host.state.name, 'closed');
+});
+
+test('two engines never share a device; when the first one dies, however it dies, the device is free', async () => {
+  const shared = { exclusive: true, cacheFolder: join(scratch, 'one-device') };
+  await using first = emojiHost(shared);
+  const { pid } = await first.ready();
+  await using second = emojiHost(shared);
+  await assert.rejects(second.ready(), (error: unknown) => {
+    assert.ok(error instanceof DeviceBusy, String(error));
+    assert.match(error.message, /another engine already runs on this device/);
+    return true;
+  });
+  process.kill(pid, 'SIGKILL');
+  await first.close();
+  await until('the second engine has the device', async () => {
+    return second.ready().then(
+      () => true,
+      () => false,
+    );
+  });
+});
+
+const OWNER = `
+import { createEngineHost } from '${new URL('../src/gpu/host.js', import.meta.url).href}';
+import { pino } from '${new URL('../../node_modules/pino/pino.js', import.meta.url).href}';
+const [checkpoint, cacheFolder] = process.argv.slice(1);
+const host = createEngineHost({ checkpoint, cacheFolder, model: 'emoji', device: 'cpu', log: pino({ level: 'silent' }) });
+const { pid } = await host.ready();
+const item = { index: 0, prompt: 'a dog', width: 512, height: 512, steps: 100, seed: 1 };
+await host.render({ items: [item], onStep: ({ step }) => { if (step === 1) console.log(pid); } });
+`;
+
+test('an engine dies with its parent, by SIGKILL, in mid-work', async () => {
+  const models = fileURLToPath(new URL('../../models/emoji', import.meta.url));
+  const owner = spawn(
+    process.execPath,
+    ['--input-type=module', '-e', OWNER, models, join(scratch, 'orphan')],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const [line] = (await once(createInterface(owner.stdout), 'line')) as [string];
+  const pid = Number(line);
+  assert.equal(await isRunning(pid), true);
+  owner.kill('SIGKILL');
+  await until('the engine is gone', async () => !(await isRunning(pid)));
+});
+
+test('a batch that does not fit into memory is OutOfMemory, and a smaller one is drawn', async () => {
+  await using host = emojiHost({ memoryLimitBytes: 900 * 1024 * 1024 });
+  const batch = (count: number) =>
+    Array.from({ length: count }, (_, index) =>
+      smallItem({ index, seed: index, width: 512, height: 512, steps: 1 }),
+    );
+  await assert.rejects(host.render({ items: batch(16) }), (error: unknown) => {
+    assert.ok(error instanceof OutOfMemory, String(error));
+    return true;
+  });
+  assert.equal((await host.render({ items: batch(1) })).length, 1);
+});
