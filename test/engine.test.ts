@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { CheckpointInvalid, EngineCrashed } from '../src/contract/errors.js';
 import type { StepProgress } from '../src/contract/job.js';
 import type { EngineArguments } from '../src/gpu/engine/arguments.js';
 import { encodeFrame, readFrames } from '../src/gpu/engine/frames.js';
+import type { Preview } from '../src/gpu/engine/preview.js';
 import { EngineMessage } from '../src/gpu/engine/protocol.js';
 import type { EngineHost } from '../src/gpu/host.js';
 import { ENGINE_CACHE, emojiHost, isRunning, smallItem } from './support/engine.js';
@@ -205,7 +207,7 @@ test('an engine outlives a parent that talks nonsense, and takes the next one', 
     }
     const parent = await converse(socket);
     assert.equal((await parent.next())?.type, 'hello');
-    parent.say({ type: 'render', id: 1, items: [smallItem()] });
+    parent.say({ type: 'render', id: 1, items: [smallItem()], previews: false });
     const types: (string | undefined)[] = [];
     while (types.at(-1) !== 'done') types.push((await parent.next())?.type);
     assert.deepEqual(types, ['step', 'step', 'step', 'step', 'step', 'image', 'done']);
@@ -237,7 +239,7 @@ test('an engine sends no telemetry: nothing is opened or left in the home or tem
   try {
     const parent = await converse(socket);
     await parent.next();
-    parent.say({ type: 'render', id: 1, items: [smallItem()] });
+    parent.say({ type: 'render', id: 1, items: [smallItem()], previews: false });
     while ((await parent.next())?.type !== 'done');
 
     const fds = `/proc/${child.pid}/fd`;
@@ -259,4 +261,31 @@ test('an engine sends no telemetry: nothing is opened or left in the home or tem
   } finally {
     child.kill('SIGKILL');
   }
+});
+
+test('previews show what the image will be, and cost nothing where nobody asks', async () => {
+  await using host = emojiHost();
+  const item = smallItem({ prompt: 'a green heart on a yellow background', width: 128, height: 64 });
+  const previews: Preview[] = [];
+  const [image] = await host.render({
+    items: [item],
+    previews: true,
+    onStep: (_progress, preview) => {
+      if (preview) previews.push(preview);
+    },
+  });
+  assert.deepEqual(
+    previews.map(({ width, height, pixels }) => [width, height, pixels.length]),
+    new Array(4).fill([16, 8, 16 * 8 * 3]),
+  );
+  const small = await sharp(image?.pixels, { raw: { width: 128, height: 64, channels: 3 } })
+    .resize(16, 8, { kernel: 'cubic' })
+    .raw()
+    .toBuffer();
+  const last = previews.at(-1)?.pixels ?? new Uint8Array();
+  const difference =
+    small.reduce((sum, level, place) => sum + Math.abs(level - (last[place] ?? 255)), 0) / small.length;
+  assert.ok(difference < 20, `the last preview is ${difference} levels off on average`);
+
+  await host.render({ items: [item], onStep: (_progress, preview) => assert.equal(preview, undefined) });
 });

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { EngineCrashed, OutOfMemory } from '../contract/errors.js';
 import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js';
+import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
 import { EngineConnection } from './host/engine-connection.js';
 import { EngineProcess } from './host/engine-process.js';
@@ -35,7 +36,9 @@ export interface EngineHostOptions {
 export interface RenderOptions {
   /** One batch: all share width, height and steps. */
   readonly items: readonly RenderItem[];
-  readonly onStep?: (progress: StepProgress) => void;
+  readonly onStep?: (progress: StepProgress, preview?: Preview) => void;
+  /** Whether steps come with previews, where the model has them. Default: false. */
+  readonly previews?: boolean;
   /** Aborting stops the render before its next step; `render` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }

@@ -118,6 +118,8 @@ function requireMatch(
   const patch = vae.latent_channels * vae.patch_size[0] * vae.patch_size[1];
   require(transformer.in_channels ===
     patch, `transformer expects ${transformer.in_channels} channels a token, vae's patches have ${patch}`);
+  require(generation.preview?.weights.every((row) => row.length === transformer.in_channels) ??
+    true, `generation.json: expected preview weights for ${transformer.in_channels} channels`);
   const deepest = Math.max(...generation.text_encoder_out_layers);
   require(deepest <=
     textEncoder.num_hidden_layers, `generation.json asks for hidden state ${deepest}, text_encoder has ${textEncoder.num_hidden_layers} layers`);

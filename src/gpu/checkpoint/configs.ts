@@ -137,5 +137,12 @@ export const GenerationConfig = z.strictObject({
   width: positive.default(1024),
   min_side: positive.default(256),
   max_side: positive.default(2048),
+  /**
+   * A cheap look at latents: packed channels → the patch's 2×2 preview pixels (rows: pixel by pixel, red, green,
+   * blue; 0 to 255). Without it a model has no previews.
+   */
+  preview: z
+    .strictObject({ weights: z.array(z.array(z.number())).length(12), bias: z.array(z.number()).length(12) })
+    .optional(),
 });
 export type GenerationConfig = z.output<typeof GenerationConfig>;

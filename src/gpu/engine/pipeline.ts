@@ -6,6 +6,7 @@ import { loadGraphs } from '../graph/graphs.js';
 import { createSession, floatTensor, integerTensor, outputOf, type Session } from '../runtime/session.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
+import { drawPreview, type Preview } from './preview.js';
 import { eulerStep, flowMatchSigmas, modelTimestep } from './scheduler.js';
 import { loadTokenizer, type PromptTokenizer } from './tokenizer.js';
 
@@ -20,7 +21,9 @@ export interface PipelineOptions {
 }
 
 export interface RenderHooks {
-  readonly onStep: (progress: StepProgress) => void;
+  readonly onStep: (progress: StepProgress, preview?: Preview) => void;
+  /** Whether steps come with previews, where the model has them. Default: false. */
+  readonly previews?: boolean;
   /** Looked at before every step. */
   readonly signal: AbortSignal;
   /** Start from these packed latents [B, tokens, channels] instead of the seeds' noise, as diffusers' `latents`. */
@@ -164,13 +167,13 @@ class Flux2Klein implements Pipeline {
     const batch = items.length;
     const textTokens = this.card.maxTokens;
     const rotary = rotaryTables(transformer.config, textTokens, rows, columns);
-    const place = Array.from({ length: rotary.tokens }, (_, token) => token);
+    const positions = Array.from({ length: rotary.tokens }, (_, token) => token);
     const constant = {
       encoder_hidden_states: floatTensor(promptEmbeds, [batch, textTokens, embedding]),
       rope_cos: floatTensor(rotary.cos, [rotary.tokens, head / 2]),
       rope_sin: floatTensor(rotary.sin, [rotary.tokens, head / 2]),
       positions: integerTensor(
-        items.flatMap(() => place),
+        items.flatMap(() => positions),
         [batch, rotary.tokens],
       ),
     };
@@ -186,7 +189,19 @@ class Flux2Klein implements Pipeline {
       trace.onVelocity?.(step + 1, velocity);
       eulerStep(latents, velocity, sigma, next);
       trace.onLatents?.(step + 1, latents);
-      for (const { index, seed } of items) hooks.onStep({ index, seed, step: step + 1, of: steps });
+      for (const [place, { index, seed }] of items.entries()) {
+        const range = [place * rows * columns * channels, (place + 1) * rows * columns * channels] as const;
+        const preview =
+          hooks.previews && this.checkpoint.generation.preview
+            ? drawPreview(this.checkpoint.generation.preview, {
+                latents: latents.subarray(...range),
+                velocity: velocity.subarray(...range),
+                sigma: next,
+                columns,
+              })
+            : undefined;
+        hooks.onStep({ index, seed, step: step + 1, of: steps }, preview);
+      }
       await nextTurn(hooks.signal);
     }
   }

@@ -16,6 +16,8 @@ const Render = z.strictObject({
   type: z.literal('render'),
   id: RequestId,
   items: z.array(RenderItem).min(1),
+  /** Whether `step`s carry a small picture of what the image will be. */
+  previews: z.boolean(),
 });
 /** Stop the render of that id before its next step; it is answered by `failed` with the code `Cancelled`. */
 const Cancel = z.strictObject({ type: z.literal('cancel'), id: RequestId });
@@ -38,7 +40,13 @@ const Hello = z.strictObject({
 });
 export type Hello = z.infer<typeof Hello>;
 
-const Step = z.strictObject({ type: z.literal('step'), id: RequestId, ...StepProgress.shape });
+/** Followed by the preview's width × height × 3 bytes, where there is one. */
+const Step = z.strictObject({
+  type: z.literal('step'),
+  id: RequestId,
+  ...StepProgress.shape,
+  preview: z.strictObject({ width: z.int().positive(), height: z.int().positive() }).optional(),
+});
 /** Followed by width × height × 3 bytes: 8-bit RGB, rows from the top. */
 const Image = z.strictObject({
   type: z.literal('image'),

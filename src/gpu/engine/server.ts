@@ -98,14 +98,21 @@ export class EngineServer {
     return abort;
   }
 
-  async #render(socket: Socket, { id, items }: Extract<ParentMessage, { type: 'render' }>): Promise<void> {
+  async #render(
+    socket: Socket,
+    { id, items, previews }: Extract<ParentMessage, { type: 'render' }>,
+  ): Promise<void> {
     const { signal } = this.#abortOf(id);
     const began = performance.now();
     try {
       if (!this.#loaded) throw new InvalidRequest('expected renders only after hello');
       const images = await this.#loaded.pipeline.render(items, {
         signal,
-        onStep: (progress) => send(socket, { type: 'step', id, ...progress }),
+        previews,
+        onStep(progress, preview) {
+          const size = preview && { preview: { width: preview.width, height: preview.height } };
+          send(socket, { type: 'step', id, ...progress, ...size }, preview?.pixels);
+        },
       });
       for (const { item, pixels, stages } of images) {
         const { index, seed, width, height } = item;

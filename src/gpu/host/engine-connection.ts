@@ -96,7 +96,7 @@ export class EngineConnection {
     try {
       return await new Promise<RenderedImage[]>((resolve, reject) => {
         this.#renders.set(id, { resolve, reject, options, images: [], heardAt: performance.now() });
-        this.#send({ type: 'render', id, items: [...options.items] });
+        this.#send({ type: 'render', id, items: [...options.items], previews: options.previews ?? false });
         signal?.addEventListener('abort', cancel, { once: true });
       });
     } catch (error) {
@@ -198,8 +198,8 @@ function advance(
 ): void {
   switch (message.type) {
     case 'step': {
-      const { index, seed, step, of } = message;
-      options.onStep?.({ index, seed, step, of });
+      const { index, seed, step, of, preview } = message;
+      options.onStep?.({ index, seed, step, of }, preview && { ...preview, pixels: body });
       break;
     }
     case 'image': {
