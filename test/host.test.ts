@@ -5,10 +5,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { DeviceBusy, EngineStalled, OutOfMemory } from '../src/contract/errors.js';
+import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
 import { emojiHost, isRunning, smallItem } from './support/engine.js';
+import { levelDifference } from './support/references.js';
 import { until } from './support/waiting.js';
 
 let scratch: string;
@@ -117,15 +120,42 @@ test('an engine dies with its parent, by SIGKILL, in mid-work', async () => {
   await until('the engine is gone', async () => !(await isRunning(pid)));
 });
 
-test('a batch that does not fit into memory is OutOfMemory, and a smaller one is drawn', async () => {
-  await using host = emojiHost({ memoryLimitBytes: 900 * 1024 * 1024 });
+describe('with little memory', () => {
+  const limited = () =>
+    emojiHost({ memoryLimitBytes: 700 * 1024 * 1024, cacheFolder: join(scratch, 'little') });
   const batch = (count: number) =>
     Array.from({ length: count }, (_, index) =>
-      smallItem({ index, seed: index, width: 512, height: 512, steps: 1 }),
+      smallItem({ index, seed: index, width: 256, height: 256, steps: 1 }),
     );
-  await assert.rejects(host.render({ items: batch(16) }), (error: unknown) => {
-    assert.ok(error instanceof OutOfMemory, String(error));
-    return true;
+
+  test('a batch that does not fit is OutOfMemory, and a smaller one is drawn by a new engine', async () => {
+    await using host = limited();
+    await assert.rejects(host.render({ items: batch(24) }), (error: unknown) => {
+      assert.ok(error instanceof OutOfMemory, String(error));
+      return true;
+    });
+    assert.equal((await host.render({ items: batch(1) })).length, 1);
   });
-  assert.equal((await host.render({ items: batch(1) })).length, 1);
+
+  test('a batch that does not fit is halved until it does; what fits is remembered', async () => {
+    const file = join(scratch, 'ceilings.json');
+    const warnings: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
+    const items = batch(24);
+    {
+      await using host = limited();
+      const images = await renderInBatches({ host, ceilings: createBatchCeilings(file), log }, { items });
+      assert.deepEqual(
+        images.map(({ index }) => index),
+        items.map(({ index }) => index),
+      );
+      assert.ok(warnings.length >= 1);
+      const [alone] = await host.render({ items: batch(1) });
+      assert.ok(levelDifference(images[0]?.pixels ?? Buffer.alloc(0), alone?.pixels ?? Buffer.alloc(0)) <= 2);
+    }
+    warnings.length = 0;
+    await using another = limited();
+    await renderInBatches({ host: another, ceilings: createBatchCeilings(file), log }, { items: batch(3) });
+    assert.deepEqual(warnings, []);
+  });
 });
