@@ -7,6 +7,7 @@ import { type RenderError, StorageRefused, StorageUnavailable } from '../contrac
 const remedies: Readonly<Record<string, string>> = {
   EACCES: 'this user may not do that there: change the permissions, or choose another folder',
   EDQUOT: "this user's quota is used up: free some space, then run the job again",
+  EEXIST: 'a file stands where a folder is needed: choose another folder',
   EISDIR: 'a folder stands where a file is needed: move it away, or choose another folder',
   ELOOP: 'its symbolic links lead in a circle: choose another folder',
   ENAMETOOLONG: 'the path is too long for its file system: choose another folder',

@@ -1,0 +1,16 @@
+import type { NativeConnection } from '@temporalio/worker';
+
+/** A Temporal server that a job can be sent to. */
+export interface Deployment {
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  /** Rejects when it can't finish any job any more. */
+  readonly failed: Promise<never>;
+  /** Milliseconds until the server answered. */
+  readonly serverMs: number;
+  /** Milliseconds until the engine could draw, where this command started it and it can by now. */
+  engineMs(): number | undefined;
+  /** Which workers a job for this model needs and nobody runs, in words. */
+  missingWorkers(model: string): Promise<string[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { JobHandle } from '../client/job-handle.js';
+import type { GenerateResult } from '../contract/job.js';
+import type { GenerateRequest } from '../contract/request.js';
+import type { Deployment } from './deployment.js';
+import { JobFailed } from './failure-report.js';
+import { unlessAborted } from './interrupt.js';
+import type { Progress } from './progress.js';
+
+/** How long a cancelled job gets to come to rest before the command ends without it. */
+const CANCEL_WITHIN_MS = 10_000;
+/** A job that is not done after this long may have nobody to do it. */
+const MISSING_WORKERS_AFTER_MS = 3_000;
+
+/**
+ * Starts a job and shows how it gets on.
+ * @param signal cancels the job
+ * @throws JobFailed once it was started
+ */
+export async function followJob(
+  request: GenerateRequest,
+  deployment: Deployment,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<GenerateResult> {
+  const [{ Client }, { DiffusionClient }] = await Promise.all([
+    import('@temporalio/client'),
+    import('../client/diffusion-client.js'),
+  ]);
+  signal.throwIfAborted();
+  const handle = await new DiffusionClient(new Client(deployment)).generate(request);
+  const over = new AbortController();
+  const showing = showSteps(handle, progress);
+  void warnOfMissingWorkers(deployment, request.model, progress, over.signal);
+  try {
+    const result = await Promise.race([unlessAborted(handle.result(), signal), deployment.failed]);
+    await showing;
+    return result;
+  } catch (error) {
+    if (signal.aborted) await cancel(handle, progress);
+    throw new JobFailed({ workflowId: handle.id, runId: handle.runId }, error);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Never rejects: what the job ended with is told by its result. */
+async function showSteps(handle: JobHandle, progress: Progress): Promise<void> {
+  try {
+    for await (const update of handle.updates()) progress.step(update);
+  } catch {
+    // The connection is gone, or the job's end is none of success: the result says so.
+  }
+}
+
+async function cancel(handle: JobHandle, progress: Progress): Promise<void> {
+  progress.note('cancelling the job; Ctrl-C again ends at once');
+  const ended = handle
+    .cancel()
+    .then(() => handle.result())
+    .catch(() => {});
+  await Promise.race([ended, sleep(CANCEL_WITHIN_MS, undefined, { ref: false })]);
+}
+
+async function warnOfMissingWorkers(
+  deployment: Deployment,
+  model: string,
+  progress: Progress,
+  over: AbortSignal,
+): Promise<void> {
+  try {
+    await sleep(MISSING_WORKERS_AFTER_MS, undefined, { signal: over });
+    for (const warning of await deployment.missingWorkers(model)) progress.note(`waiting: ${warning}`);
+  } catch {
+    // The job is over, or the server does not tell: either way there is nothing to warn of.
+  }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { packageVersion } from '../package-root.js';
+import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
+import { render } from './render.js';
+import { RENDER_HELP } from './render-arguments.js';
+import { UsageError } from './usage-error.js';
+import { WORKER_HELP, worker } from './worker.js';
+
+interface Command {
+  readonly help: string;
+  run(argv: readonly string[]): Promise<void>;
+}
+
+const commands = new Map<string, Command>([
+  ['render', { help: RENDER_HELP, run: render }],
+  ['worker', { help: WORKER_HELP, run: worker }],
+]);
+
+const HELP = `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal
+
+  temporal-diffusion render "a slice of pizza"   draws a picture
+  temporal-diffusion worker --storage DIR        works on jobs
+  temporal-diffusion COMMAND --help              tells a command's options
+  temporal-diffusion --version
+`;
+
+async function main([name, ...argv]: string[]): Promise<void> {
+  if (name === '--version') {
+    process.stdout.write(`${packageVersion()}\n`);
+    return;
+  }
+  if (name === undefined || name === '--help') {
+    process.stdout.write(HELP);
+    return;
+  }
+  const command = commands.get(name);
+  if (!command)
+    throw new UsageError(
+      `expected a command (${[...commands.keys()].join(', ')}), got ${JSON.stringify(name)}`,
+    );
+  if (argv.includes('--help')) process.stdout.write(command.help);
+  else await command.run(argv);
+}
+
+/** Whoever reads the output has gone: there is nobody left to tell anything. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const argv = process.argv.slice(2);
+try {
+  await main(argv);
+  process.exitCode = 0;
+} catch (error) {
+  const verbose = argv.includes('--verbose') || Boolean(process.env.DEBUG);
+  process.stderr.write(describeFailure(error, verbose));
+  if (argv.includes('--json')) process.stdout.write(`${JSON.stringify(failureDocument(error), null, 2)}\n`);
+  process.exitCode = exitCodeOf(error);
+}
+// Everything is closed. Should a handle of the SDK keep the process all the same, it ends once its output is written.
+process.stdout.write('', () => setTimeout(() => process.exit(), 500).unref());

@@ -1,0 +1,98 @@
+import type { GenerateResult } from '../contract/job.js';
+import { createFolderStore } from '../storage/folder-store.js';
+import { bundledModel } from './bundled-model.js';
+import { cacheFolder } from './cache-folder.js';
+import { configuredServer } from './configured-server.js';
+import type { Deployment } from './deployment.js';
+import { followJob } from './follow-job.js';
+import { onInterrupt, unlessAborted } from './interrupt.js';
+import { createLog } from './log.js';
+import { createProgress, type Progress } from './progress.js';
+import { parseRenderArguments, type RenderArguments } from './render-arguments.js';
+import { describeResult, resultDocument } from './render-report.js';
+import { temporalSdkLoader } from './temporal-sdk.js';
+import type { Timings } from './timings.js';
+
+/** `temporal-diffusion render`: a picture from one command. */
+export async function render(argv: readonly string[]): Promise<void> {
+  const args = parseRenderArguments(argv);
+  const progress = createProgress(process.stderr, args.request.count);
+  const interruption = onInterrupt();
+  try {
+    const { result, timings } = await draw(args, progress, interruption.signal);
+    progress.end();
+    process.stdout.write(
+      args.json
+        ? `${JSON.stringify(resultDocument(result, timings), null, 2)}\n`
+        : describeResult(result, timings, process.cwd()),
+    );
+  } finally {
+    progress.end();
+    interruption.dispose();
+  }
+}
+
+interface Drawn {
+  readonly result: GenerateResult;
+  readonly timings: Timings;
+}
+
+async function draw(args: RenderArguments, progress: Progress, signal: AbortSignal): Promise<Drawn> {
+  const { deployment, collect } = await deploy(args, progress, signal);
+  try {
+    const begun = performance.now();
+    const result = await followJob(args.request, deployment, progress, signal);
+    const jobMs = performance.now() - begun;
+    const collected = await collect(result);
+    const { serverMs } = deployment;
+    const engineMs = deployment.engineMs();
+    const totalMs = performance.now();
+    return { result: collected, timings: { serverMs, engineMs, jobMs, totalMs } };
+  } finally {
+    await deployment.close();
+  }
+}
+
+interface Deployed {
+  readonly deployment: Deployment;
+  /** Brings the pictures to where the user wants them, if they are not there yet. */
+  collect(result: GenerateResult): Promise<GenerateResult>;
+}
+
+/** The server that Temporal's configuration names, with the workers there; else both, for as long as this command runs. */
+async function deploy(
+  { request, out, verbose }: RenderArguments,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Deployed> {
+  const log = createLog(verbose ? 'debug' : 'warn');
+  const loadSdk = temporalSdkLoader(log, verbose ? 'INFO' : 'ERROR');
+  const store = createFolderStore(out ?? 'out');
+  // In either case first of all: a folder that can't be written must not cost a picture.
+  const server = configuredServer();
+  if (server) {
+    if (out !== undefined) await store.check();
+    const { connectTo } = await import('./remote-deployment.js');
+    const { collectPictures } = await import('./collect-pictures.js');
+    return {
+      deployment: await unlessAborted(connectTo(server, loadSdk), signal),
+      collect: async (result) => (out === undefined ? result : collectPictures(result, store)),
+    };
+  }
+  const { model } = request;
+  const checkpoint = bundledModel(model);
+  await store.check();
+  const { startEmbeddedDeployment } = await import('./embedded-deployment.js');
+  const deployment = await startEmbeddedDeployment({
+    model,
+    checkpoint,
+    store,
+    cacheFolder: cacheFolder(),
+    path: process.env.PATH ?? '',
+    loadSdk,
+    notify: progress.note,
+    signal,
+    log,
+  });
+  return { deployment, collect: async (result) => result };
+}

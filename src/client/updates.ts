@@ -1,0 +1,41 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { StepProgress } from '../contract/job.js';
+
+/** A step of an image is done. */
+export interface JobUpdate extends StepProgress {
+  /** How often this image has been begun, from 1. */
+  readonly attempt: number;
+}
+
+/** The state of every image that is being drawn: what its worker's last heartbeat said. */
+export async function lookAt(client: Client, { raw }: WorkflowExecutionDescription): Promise<JobUpdate[]> {
+  const updates: JobUpdate[] = [];
+  for (const { activityType, heartbeatDetails, attempt } of raw.pendingActivities ?? []) {
+    if (activityType?.name !== 'generate') continue;
+    const [details] = await decodeArrayFromPayloads(
+      client.options.loadedDataConverter,
+      heartbeatDetails?.payloads,
+    );
+    // There are none before the first step, while the engine starts.
+    const progress = StepProgress.safeParse(details);
+    if (progress.success) updates.push({ ...progress.data, attempt: attempt ?? 1 });
+  }
+  return updates;
+}
+
+/**
+ * Tells each step of each image once and in order, whatever is seen of them: two looks may have several steps
+ * between them, and an image that is drawn again does not count back.
+ */
+export class StepCounter {
+  readonly #done = new Map<number, number>();
+
+  *advance(update: JobUpdate): Generator<JobUpdate> {
+    const next = (this.#done.get(update.index) ?? -1) + 1;
+    for (let step = next; step <= update.step; step++) {
+      this.#done.set(update.index, step);
+      yield { ...update, step };
+    }
+  }
+}

@@ -1,0 +1,13 @@
+export type { Moderate } from './activities/prompt.js';
+export { readProvenance } from './activities/provenance.js';
+export * from './contract/errors.js';
+export type { Provenance } from './contract/job.js';
+export { DiffusionPlugin, type DiffusionPluginOptions } from './plugin.js';
+export { type BlobOptions, type BlobStore, createFolderStore, openStore } from './storage/index.js';
+export {
+  createDiffusionWorker,
+  type DiffusionWorker,
+  type DiffusionWorkerOptions,
+  type WorkerRole,
+} from './worker/diffusion-worker.js';
+export { installTemporalRuntime, type TemporalRuntimeOptions } from './worker/sdk-logger.js';

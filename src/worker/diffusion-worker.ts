@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createGenerateActivities } from '../activities/generate.js';
+import type { Moderate } from '../activities/prompt.js';
+import { createPublishActivities } from '../activities/publish.js';
+import { openStaging } from '../activities/staging.js';
+import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
+import { createEngineHost, type EngineHost } from '../gpu/host.js';
+import { DiffusionPlugin } from '../plugin.js';
+import type { BlobStore } from '../storage/blob-store.js';
+import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
+import { type RunningWorker, startWorker } from './running-worker.js';
+
+/** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
+export type WorkerRole = 'jobs' | 'gpu';
+
+export interface DiffusionWorkerOptions {
+  /** The model that this worker draws with, as requests have its name. */
+  readonly model: string;
+  /** The model's checkpoint folder. */
+  readonly checkpoint: string;
+  /** Where finished pictures go. */
+  readonly store: BlobStore;
+  /** Where built graphs and digests are kept between lives. */
+  readonly cacheFolder: string;
+  /** Folder on a local disk for pixels that wait to be published. Default: `staging` in the cache folder. */
+  readonly stagingFolder?: string;
+  /** Default: both. */
+  readonly roles?: readonly WorkerRole[];
+  /** Judges every job before any GPU sees it. Default: none. */
+  readonly moderate?: Moderate;
+  /** Threads of the CPU runtime. Default: all that the machine offers. */
+  readonly threads?: number;
+  /** Milliseconds that running work gets when the worker stops. Default: 20,000. */
+  readonly graceMs?: number;
+  /** Default: an engine process of this package. A host that is handed in is closed with the worker. */
+  readonly host?: EngineHost;
+  readonly log: Logger;
+}
+
+export interface DiffusionWorker extends AsyncDisposable {
+  /** Resolves when the engine can draw; at once without the role `gpu`. @throws CheckpointInvalid, EngineCrashed */
+  ready(): Promise<void>;
+  /** Works until `stop` is called. Rejects where the engine can't start, or Temporal can't be reached for good. */
+  run(connection: NativeConnection, namespace?: string): Promise<void>;
+  /** Lets running pictures be finished and published, then ends everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Pictures that are encoded and stored at the same time; each mostly waits for libvips' threads or the store. */
+const PUBLISH_SLOTS = 8;
+
+/**
+ * How often heartbeats really go to the server at most. A cancellation comes with the answer to one, and progress is
+ * seen by way of them; the SDK's default would hold both back for seconds.
+ */
+const HEARTBEAT_THROTTLE_MS = 200;
+
+/** One host's worker. Its engine starts to load at once, before there is a connection. */
+export async function createDiffusionWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
+  const { model, checkpoint, store, cacheFolder, moderate, log } = options;
+  const { roles = ['jobs', 'gpu'], graceMs = 20_000, stagingFolder = join(cacheFolder, 'staging') } = options;
+  // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
+  const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
+  const gpu = roles.includes('gpu')
+    ? { host: hostOf(options), staging: await openStaging({ folder: stagingFolder, log }) }
+    : undefined;
+  const engineReady = gpu?.host.ready();
+  // Whoever waits for it hears of a failure; until then it must not end the process.
+  engineReady?.catch(() => {});
+
+  const stopping = new AbortController();
+  const stopAsked = once(stopping.signal, 'abort');
+  let running: Promise<void> = Promise.resolve();
+  let stopped: Promise<void> | undefined;
+
+  const jobs: WorkerOptions = {
+    taskQueue: DIFFUSION_QUEUE,
+    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    plugins: [new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, log })],
+  };
+  const drawing: WorkerOptions | undefined = gpu && {
+    taskQueue: gpuQueue(model),
+    activities: createGenerateActivities({ ...gpu, hostQueue: queue, log }),
+    // A GPU does one thing at a time, and a task that waited here could be drawn by another host.
+    maxConcurrentActivityTaskExecutions: 1,
+    maxConcurrentActivityTaskPolls: 1,
+  };
+  const publishing: WorkerOptions | undefined = gpu && {
+    taskQueue: queue,
+    activities: createPublishActivities({ store, staging: gpu.staging, log }),
+    maxConcurrentActivityTaskExecutions: PUBLISH_SLOTS,
+  };
+
+  /** Waits for the first of these, but no longer than until the worker is to stop. */
+  async function unlessStopped(team: readonly RunningWorker[], event?: Promise<unknown>): Promise<void> {
+    await Promise.race([stopAsked, ...team.map(({ done }) => done), ...(event ? [event] : [])]);
+  }
+
+  async function work(common: Omit<WorkerOptions, 'taskQueue'>): Promise<void> {
+    const team: RunningWorker[] = [];
+    try {
+      if (roles.includes('jobs')) team.push(await startWorker({ ...common, ...jobs }));
+      if (publishing) team.push(await startWorker({ ...common, ...publishing }));
+      // The GPU's queue comes last: until the engine can draw, another host of the model serves it better.
+      await unlessStopped(team, engineReady);
+      if (drawing && !stopping.signal.aborted) await draw({ ...common, ...drawing }, team);
+      else await unlessStopped(team);
+    } finally {
+      await Promise.all(team.map((worker) => worker.stop()));
+    }
+  }
+
+  /** Draws until it is to stop. The others go on until what was drawn is published too. */
+  async function draw(drawing: WorkerOptions, team: readonly RunningWorker[]): Promise<void> {
+    const worker = await startWorker(drawing);
+    try {
+      await unlessStopped([...team, worker]);
+    } finally {
+      await worker.stop();
+    }
+    await Promise.race([gpu?.staging.drained(), sleep(graceMs, undefined, { ref: false })]);
+  }
+
+  async function stop(): Promise<void> {
+    stopping.abort();
+    await running.catch(() => {});
+    await gpu?.host.close();
+    await gpu?.staging.close();
+  }
+
+  return {
+    async ready() {
+      await engineReady;
+    },
+    run(connection, namespace = 'default') {
+      running = work({
+        connection,
+        namespace,
+        shutdownGraceTime: graceMs,
+        maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      });
+      return running;
+    },
+    stop: () => (stopped ??= stop()),
+    [Symbol.asyncDispose]: () => (stopped ??= stop()),
+  };
+}
+
+function hostOf({ host, checkpoint, model, cacheFolder, threads, log }: DiffusionWorkerOptions): EngineHost {
+  if (host) return host;
+  const engine = { checkpoint, model, device: 'cpu', cacheFolder, log } as const;
+  return createEngineHost(threads === undefined ? engine : { ...engine, threads });
+}

@@ -1,0 +1,119 @@
+import { CancellationScope, log, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { GenerateActivities } from '../activities/generate.js';
+import type { PromptActivities } from '../activities/prompt.js';
+import type { PublishActivities } from '../activities/publish.js';
+import { ClaimLost, InvalidRequest } from '../contract/errors.js';
+import type { GenerateResult, PixelClaim, PublishedImage, RenderItem, RenderPlan } from '../contract/job.js';
+import { parse } from '../contract/parse.js';
+import { GenerateJob } from '../contract/request.js';
+import { clearFailure, failureOf, pixelsAreLost } from './failures.js';
+import { discarding, generating, MAX_DRAWINGS, preparing, publishing } from './retry.js';
+
+const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
+
+/** Draws one prompt's images and stores them. Ends with all of them, or with one clear failure and nothing staged. */
+export async function generateImage(input: GenerateJob): Promise<GenerateResult> {
+  const job = parseJob(input);
+  const { workflowId, runId } = workflowInfo();
+  try {
+    const plan = await preparePrompt(job);
+    const images = await allOrNone(itemsOf(job, plan).map((item) => () => drawAndPublish(item, job, plan)));
+    return { workflowId, runId, plan, images, tags: job.tags };
+  } catch (error) {
+    throw clearFailure(error);
+  }
+}
+
+function parseJob(input: GenerateJob): GenerateJob {
+  try {
+    return parse(GenerateJob, input);
+  } catch (error) {
+    // Anything else than an ApplicationFailure would be taken for a bug in the workflow and retried for ever.
+    throw error instanceof InvalidRequest ? failureOf(error) : error;
+  }
+}
+
+/** One item an image, so that several hosts can share them. */
+function itemsOf(job: GenerateJob, { prompt, width, height, steps }: RenderPlan): RenderItem[] {
+  return Array.from({ length: job.count }, (_, index) => ({
+    index,
+    prompt,
+    width,
+    height,
+    steps,
+    seed: (job.seed + index) % 2 ** 32,
+  }));
+}
+
+/** Draws an image and stores it; draws it again where its host is gone before it is stored: seeds make that safe. */
+async function drawAndPublish(item: RenderItem, job: GenerateJob, plan: RenderPlan): Promise<PublishedImage> {
+  for (let drawings = 1; ; drawings++) {
+    const claim = await draw(item, plan.model);
+    try {
+      return await publish(claim, job, plan);
+    } catch (error) {
+      if (!pixelsAreLost(error)) {
+        await discard(claim);
+        throw error;
+      }
+      if (drawings === MAX_DRAWINGS) throw failureOf(lostTooOften(item, drawings));
+      log.warn('the host was gone before it stored an image: drawing it again', {
+        index: item.index,
+        drawings,
+      });
+    }
+  }
+}
+
+async function draw(item: RenderItem, model: string): Promise<PixelClaim> {
+  const summary = `image ${item.index}, seed ${item.seed}`;
+  const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), summary });
+  const [claim] = await generate({ model, items: [item] });
+  if (claim === undefined)
+    throw failureOf(new ClaimLost(`expected a claim for image ${item.index}, got none`));
+  return claim;
+}
+
+function publish(claim: PixelClaim, job: GenerateJob, plan: RenderPlan): Promise<PublishedImage> {
+  const { workflowId, runId } = workflowInfo();
+  const { model, prompt, steps } = plan;
+  const summary = `image ${claim.index}, seed ${claim.seed}`;
+  const activities = proxyActivities<PublishActivities>({ ...publishing(claim.hostQueue), summary });
+  return activities.publish({
+    claim,
+    output: job.output,
+    origin: { workflowId, runId, model, prompt, steps, tags: job.tags },
+  });
+}
+
+/** Lets the claim's host forget it, also where the job is being cancelled. Never throws: the host forgets by itself, later. */
+async function discard(claim: PixelClaim): Promise<void> {
+  const activities = proxyActivities<PublishActivities>(discarding(claim.hostQueue));
+  try {
+    await CancellationScope.nonCancellable(() => activities.discard([claim]));
+  } catch (error) {
+    log.warn('could not discard staged pixels', { claim: claim.id, hostQueue: claim.hostQueue, error });
+  }
+}
+
+/**
+ * Runs all at once. Where one fails, or the job is cancelled, the others are cancelled, and the failure is passed on
+ * once they have all come to rest.
+ */
+async function allOrNone<T>(runs: (() => Promise<T>)[]): Promise<T[]> {
+  const scope = new CancellationScope();
+  const running = await scope.run(async () => runs.map((run) => run()));
+  try {
+    return await Promise.all(running);
+  } catch (error) {
+    scope.cancel();
+    await Promise.allSettled(running);
+    throw error;
+  }
+}
+
+function lostTooOften({ index, seed }: RenderItem, drawings: number): ClaimLost {
+  return new ClaimLost(
+    `image ${index} (seed ${seed}) was drawn ${drawings} times, and each time its host was gone before it was stored: look at the GPU workers' logs`,
+  );
+}

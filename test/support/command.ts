@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/package-root.js';
+import { until } from './waiting.js';
+
+const MAIN = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+
+export interface CommandOptions {
+  /** Where it runs. */
+  readonly cwd: string;
+  /** Beside this process's, less what would lead it to another Temporal server. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** `temporal-diffusion` as a process of its own. */
+export class Command {
+  readonly child: ChildProcess;
+  /** Resolves with the exit code, or the name of the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+  stdout = '';
+  stderr = '';
+  /** Stands in the environment of every process that descends from it, however it got away. */
+  readonly #mark = randomUUID();
+
+  constructor(argv: readonly string[], { cwd, env = {} }: CommandOptions) {
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_'));
+    this.child = spawn(process.execPath, [MAIN, ...argv], {
+      cwd,
+      env: {
+        ...Object.fromEntries(inherited),
+        TEMPORAL_CONFIG_FILE: '/dev/null',
+        ...env,
+        TDIFF_MARK: this.#mark,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+    });
+    this.ended = once(this.child, 'close').then(([code, signal]) => code ?? signal);
+  }
+
+  /** Waits until it has written this to stderr. */
+  async says(text: string | RegExp): Promise<void> {
+    const over = this.ended.then(() => true);
+    let ended = false;
+    void over.then(() => {
+      ended = true;
+    });
+    const said = () => (typeof text === 'string' ? this.stderr.includes(text) : text.test(this.stderr));
+    await until(`the command says ${text}`, () => said() || ended);
+    if (!said()) throw new Error(`expected the command to say ${text}, but it ended: ${this.stderr}`);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Numbers of the living processes that it started, and of those that they started; those whose command line fits. */
+  descendants(commandLine: RegExp = /./): number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== this.child.pid)
+      .filter((name) => {
+        try {
+          return (
+            readFileSync(`/proc/${name}/environ`, 'latin1').includes(`TDIFF_MARK=${this.#mark}`) &&
+            commandLine.test(readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' '))
+          );
+        } catch {
+          // It has just ended.
+          return false;
+        }
+      })
+      .map(Number);
+  }
+
+  async leavesNothingBehind(): Promise<void> {
+    await until('no process of the command is left', () => this.descendants().length === 0, 20_000);
+  }
+}
+
+/** Runs a command to its end. */
+export async function runCommand(argv: readonly string[], options: CommandOptions) {
+  const command = new Command(argv, options);
+  const code = await command.ended;
+  return { code, stdout: command.stdout, stderr: command.stderr, command };
+}
