@@ -3,6 +3,7 @@ import type { WorkerOptions } from '@temporalio/worker';
 import { type Logger, pino } from 'pino';
 import { createModelCatalogue } from './activities/model-catalogue.js';
 import { createPromptActivities, type Moderate, type PromptActivities } from './activities/prompt.js';
+import type { RequestLimits } from './activities/request-limits.js';
 
 export interface DiffusionPluginOptions {
   /** Checkpoint folders of the deployment's models, by the names that requests have for them. */
@@ -11,6 +12,8 @@ export interface DiffusionPluginOptions {
   readonly cacheFolder: string;
   /** Judges every job before any GPU sees it; throws `PromptRejected` to refuse it. Default: none. */
   readonly moderate?: Moderate | undefined;
+  /** What a request may cost, and how much may wait. Default: see `RequestLimits`. */
+  readonly limits?: RequestLimits | undefined;
   /** Default: warnings and errors on stderr. */
   readonly log?: Logger;
 }
@@ -26,11 +29,12 @@ export interface DiffusionPluginOptions {
 export class DiffusionPlugin extends SimplePlugin {
   readonly #activities: PromptActivities;
 
-  constructor({ models, cacheFolder, moderate, log }: DiffusionPluginOptions) {
+  constructor({ models, cacheFolder, moderate, limits, log }: DiffusionPluginOptions) {
     super({ name: 'temporal-diffusion' });
     this.#activities = createPromptActivities({
       models: createModelCatalogue({ checkpoints: models, cacheFolder }),
       moderate,
+      limits,
       log: log ?? pino({ name: 'temporal-diffusion', level: 'warn' }, pino.destination(2)),
     });
   }

@@ -447,6 +447,34 @@ describe('a job that is cancelled', () => {
   });
 });
 
+test('a job that is cancelled while the store fails ends as cancelled, not as failed', async () => {
+  const staging = await openStaging({ folder: join(scratch, 'staging'), log });
+  let reached = (): void => {};
+  const storing = new Promise<void>((resolve) => {
+    reached = resolve;
+  });
+  let cancelled = (): void => {};
+  const cancelling = new Promise<void>((resolve) => {
+    cancelled = resolve;
+  });
+  const away: BlobStore = {
+    ...store,
+    async put() {
+      reached();
+      await cancelling;
+      throw new StorageUnavailable('away');
+    },
+  };
+  await withHost({ staging, store: away }, async () => {
+    const handle = await server.diffusion.generate(small);
+    await storing;
+    await handle.cancel();
+    cancelled();
+    await assert.rejects(handle.result(), JobCancelled);
+    await staging.drained();
+  });
+});
+
 test('the images of a job are drawn by several hosts at the same time', async () => {
   let drawing = 0;
   let both = (): void => {};

@@ -2,16 +2,20 @@ import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Logger } from 'pino';
 import { UnknownModel } from '../contract/errors.js';
-import { GenerateInput, type PixelClaim, type StepProgress } from '../contract/job.js';
+import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
+import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
 import type { EngineHost } from '../gpu/host.js';
 import { activity } from './failure.js';
 import { withHeartbeats } from './heartbeats.js';
 import { tenths } from './milliseconds.js';
+import { createProgressReport } from './progress-report.js';
 import type { Staging } from './staging.js';
 
 export interface GenerateDependencies {
   readonly host: EngineHost;
+  /** What is known of the batches that fit on this host's device. */
+  readonly ceilings: BatchCeilings;
   readonly staging: Staging;
   /** The queue on which this host publishes what it has staged. */
   readonly hostQueue: string;
@@ -19,12 +23,14 @@ export interface GenerateDependencies {
 }
 
 /** Draws on this host's GPU and stages the pixels, so that the GPU is free before anything is encoded or stored. */
-export function createGenerateActivities({ host, staging, hostQueue, log }: GenerateDependencies) {
+export function createGenerateActivities(dependencies: GenerateDependencies) {
+  const { host, staging, hostQueue, log } = dependencies;
   return {
     generate: activity((input: GenerateInput): Promise<PixelClaim[]> => {
-      const { model, items } = parse(GenerateInput, input);
+      const { model, items, preview } = parse(GenerateInput, input);
       return withHeartbeats(async (beat) => {
-        const { info, cancellationSignal: signal } = Context.current();
+        const { info, client, cancellationSignal: signal } = Context.current();
+        const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
         const begun = Date.now();
         const { model: card, device } = await host.ready();
         if (model !== card.name) {
@@ -34,16 +40,13 @@ export function createGenerateActivities({ host, staging, hostQueue, log }: Gene
         }
         const ready = Date.now();
         signal.throwIfAborted();
-        const onStep = (progress: StepProgress): void => {
-          beat(progress);
-          log.debug(progress, 'step done');
-        };
-        const images = await host.render({ items, onStep, signal });
+        const onStep = createProgressReport({ beat, client, workflowId, runId, log });
+        const images = await renderInBatches(dependencies, { items, onStep, previews: preview, signal });
 
         return Promise.all(
           images.map(async ({ index, seed, width, height, pixels, stages }): Promise<PixelClaim> => {
             // The same for every attempt: one that was given up as lost is overwritten, not kept beside.
-            const id = `${info.workflowExecution?.runId ?? info.activityId}-${index}`;
+            const id = `${runId}-${index}`;
             await staging.put(id, pixels);
             log.info({ index, seed, width, height, ...stages }, 'image drawn');
             return {

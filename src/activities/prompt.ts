@@ -7,6 +7,7 @@ import { parse } from '../contract/parse.js';
 import { GenerateJob } from '../contract/request.js';
 import { activity } from './failure.js';
 import type { ModelCatalogue } from './model-catalogue.js';
+import { type RequestLimits, refuseBacklog, refuseTooManyPixels } from './request-limits.js';
 
 /** Judges a job before any GPU sees it. Throws `PromptRejected` to refuse it; any other error is tried again. */
 export type Moderate = (job: GenerateJob) => Promise<void> | void;
@@ -14,11 +15,12 @@ export type Moderate = (job: GenerateJob) => Promise<void> | void;
 export interface PromptDependencies {
   readonly models: ModelCatalogue;
   readonly moderate?: Moderate | undefined;
+  readonly limits?: RequestLimits | undefined;
   readonly log: Logger;
 }
 
 /** Checks a job against the model that it names, and fills in what the model decides. */
-export function createPromptActivities({ models, moderate, log }: PromptDependencies) {
+export function createPromptActivities({ models, moderate, limits, log }: PromptDependencies) {
   return {
     preparePrompt: activity(async (input: GenerateJob): Promise<RenderPlan> => {
       const job = parse(GenerateJob, input);
@@ -27,6 +29,8 @@ export function createPromptActivities({ models, moderate, log }: PromptDependen
       const height = job.height ?? card.defaultHeight;
       parse(sizesOf(card), { width, height });
       refuseGuidance(job, card);
+      refuseTooManyPixels({ width, height, count: job.count }, limits);
+      await refuseBacklog(job.model, limits);
       await moderate?.(job);
 
       const tokens = countTokens(job.prompt);

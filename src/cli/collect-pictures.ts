@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { contentType } from '../activities/encode.js';
 import { StorageRefused } from '../contract/errors.js';
 import type { GenerateResult, PublishedImage } from '../contract/job.js';
 import type { BlobStore } from '../storage/blob-store.js';
-import { openStore } from '../storage/open-store.js';
+import { openStoreOf } from '../storage/open-store.js';
 
 /** Copies pictures from where the workers keep them. @returns the result with their new addresses */
 export async function collectPictures(result: GenerateResult, store: BlobStore): Promise<GenerateResult> {
@@ -23,8 +22,7 @@ export async function collectPictures(result: GenerateResult, store: BlobStore):
 }
 
 async function fetchPicture({ url, sha256 }: PublishedImage): Promise<Buffer> {
-  const store = openStore(url.startsWith('file:') ? fileURLToPath(new URL('.', url)) : url);
-  const bytes = await store.get(url);
+  const bytes = await openStoreOf(url).get(url);
   const found = createHash('sha256').update(bytes).digest('hex');
   if (found === sha256) return bytes;
   throw new StorageRefused(

@@ -24,7 +24,7 @@ export async function missingWorkers(
     });
     if (!pollers?.length) {
       missing.push(
-        `no worker polls the queue ${queue}: start one with "temporal-diffusion worker --roles ${role}"`,
+        `no worker polls the queue ${queue}: start one with "temporal-diffusion worker --role ${role}"`,
       );
     }
   }

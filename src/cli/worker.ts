@@ -3,6 +3,7 @@ import { parse } from '../contract/parse.js';
 import { ModelName } from '../contract/request.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { openStore } from '../storage/open-store.js';
+import { type HealthServer, startHealthServer } from '../worker/health-server.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
@@ -20,8 +21,13 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --model NAME         which model it draws with (default: emoji)
   --checkpoint DIR     that model's folder (default: the one that comes with this package)
   --storage DIR        where pictures go: a folder or a file: URL
-  --roles ROLES        jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
+  --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
+  --device DEVICE      what it draws on: cpu (default)
   --threads N          threads of the CPU runtime (default: all)
+  --grace SECONDS      what running pictures get when it is stopped (default: 30)
+  --health-port PORT   answer GET /livez and GET /readyz there (default: do not)
+  --max-backlog N      refuse requests while about so many images wait for the model (default: never)
+  --max-pixels N       pixels of all of a request's images together (default: 16777216)
   --verbose            log more, prompts among it
 
 The server is the one that TEMPORAL_ADDRESS, or a profile of Temporal's configuration, names; else localhost:7233.
@@ -31,23 +37,29 @@ const Options = z.object({
   model: ModelName.default('emoji'),
   checkpoint: z.string().optional(),
   storage: z.string('expected --storage with a folder or a file: URL'),
-  roles: z
+  role: z
     .string()
     .default('jobs,gpu')
     .transform((roles) => roles.split(','))
     .pipe(z.array(z.enum(['jobs', 'gpu'])).min(1)),
+  device: z.literal('cpu', 'expected cpu; GPUs come later').default('cpu'),
   threads: z.int().min(1).max(1024).optional(),
+  grace: z.number().min(0).max(86_400).default(30),
+  'health-port': z.int().min(0).max(65_535).optional(),
+  'max-backlog': z.int().min(0).optional(),
+  'max-pixels': z.int().min(1).optional(),
 });
+
+const NUMBERS = ['threads', 'grace', 'health-port', 'max-backlog', 'max-pixels'] as const;
+const NAMES = ['model', 'checkpoint', 'storage', 'role', 'device', ...NUMBERS] as const;
 
 /** `temporal-diffusion worker`: one host's worker. */
 export async function worker(argv: readonly string[]): Promise<void> {
-  const names = ['model', 'checkpoint', 'storage', 'roles', 'threads'] as const;
-  const { texts, flags, positionals } = parseArguments(argv, names, ['verbose']);
+  const { texts, flags, positionals } = parseArguments(argv, NAMES, ['verbose']);
   if (positionals.length > 0) throw new UsageError(`expected options only, got ${positionals.join(' ')}`);
-  const { model, checkpoint, storage, roles, threads } = parse(Options, {
-    ...texts,
-    threads: numberOf(texts.threads),
-  });
+  const numbers = Object.fromEntries(NUMBERS.map((name) => [name, numberOf(texts[name])]));
+  const options = parse(Options, { ...texts, ...numbers });
+  const { model, checkpoint, storage, role: roles, threads } = options;
   const store = storeAt(storage);
   await store.check();
 
@@ -69,9 +81,19 @@ export async function worker(argv: readonly string[]): Promise<void> {
     cacheFolder: cacheFolder(),
     roles,
     ...(threads === undefined ? {} : { threads }),
+    graceMs: options.grace * 1000,
+    limits: {
+      ...(options['max-backlog'] !== undefined && { maxBacklog: options['max-backlog'] }),
+      ...(options['max-pixels'] !== undefined && { maxPixels: options['max-pixels'] }),
+    },
     log,
   });
+  let health: HealthServer | undefined;
   try {
+    if (options['health-port'] !== undefined) {
+      health = await startHealthServer(options['health-port'], () => diffusionWorker.readiness());
+      log.info({ port: health.port }, 'health server started');
+    }
     const deployment = await unlessAborted(connectTo(server, loadSdk), signal);
     try {
       log.info(
@@ -90,6 +112,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
     if (error !== signal.reason) throw error;
   } finally {
     await diffusionWorker.stop();
+    await health?.close();
     interruption.dispose();
   }
 }

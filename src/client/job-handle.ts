@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import { GenerateResult } from '../contract/job.js';
+import { GenerateResult, JobProgress } from '../contract/job.js';
+import { PROGRESS_QUERY } from '../contract/workflow-types.js';
 import { jobError } from './job-error.js';
 import { type JobUpdate, lookAt, StepCounter } from './updates.js';
 
@@ -47,6 +48,11 @@ export class JobHandle {
   /** Asks for the job to stop. It ends once its GPU is free and nothing is staged; pictures that are already stored remain. */
   async cancel(): Promise<void> {
     await this.#workflow().cancel();
+  }
+
+  /** Where every image is, as the workflow knows it: also when the job is over, as long as a worker runs. */
+  async progress(): Promise<JobProgress> {
+    return JobProgress.parse(await this.#workflow().query(PROGRESS_QUERY));
   }
 
   /**

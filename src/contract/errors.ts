@@ -23,6 +23,8 @@ function kind<const T extends string>(type: T, retry: boolean) {
 
 /** The request breaks the contract, or asks what this model can't do. The caller must change it. */
 export class InvalidRequest extends kind('InvalidRequest', false) {}
+/** Too much waits already. Not retried by the job: whoever asked may ask again, later. */
+export class Busy extends kind('Busy', true) {}
 /** No worker of this deployment knows the model's name. */
 export class UnknownModel extends kind('UnknownModel', false) {}
 /** The moderation hook of `preparePrompt` refused the prompt. */
@@ -52,6 +54,7 @@ export class JobCancelled extends kind('JobCancelled', false) {}
 
 const kinds = [
   InvalidRequest,
+  Busy,
   UnknownModel,
   PromptRejected,
   CheckpointInvalid,

@@ -73,10 +73,12 @@ export type PixelClaim = z.infer<typeof PixelClaim>;
 export const GenerateInput = z.strictObject({
   model: ModelName,
   items: z.array(RenderItem).min(1).max(1000),
+  /** Whether heartbeats carry previews, where the model has them. */
+  preview: z.boolean().default(false),
 });
 export type GenerateInput = z.infer<typeof GenerateInput>;
 
-/** Heartbeat of `generate`: step `step` of `of` of the image `index` is done; step 0: it has begun. */
+/** Step `step` of `of` of the image `index` is done; step 0: it has begun. */
 export const StepProgress = z.strictObject({
   index: z.int().nonnegative(),
   seed: Seed,
@@ -84,6 +86,30 @@ export const StepProgress = z.strictObject({
   of: z.int().positive(),
 });
 export type StepProgress = z.infer<typeof StepProgress>;
+
+/** Heartbeat of `generate`. */
+export const StepUpdate = z.strictObject({
+  ...StepProgress.shape,
+  /** What the image will be, an eighth of its width and height: a `data:` URL of a few hundred bytes. */
+  preview: z.string().max(16_384).startsWith('data:image/').optional(),
+});
+export type StepUpdate = z.infer<typeof StepUpdate>;
+
+/** Where one image of a job is. */
+export const ImageProgress = z.strictObject({
+  index: z.int().nonnegative(),
+  seed: Seed,
+  /** `waiting` for a GPU, `drawing`, `storing`, `stored`. */
+  state: z.enum(['waiting', 'drawing', 'storing', 'stored']),
+  /** Steps that are known to be done; the workflow hears of some only, see `STEP_SIGNALS`. */
+  step: z.int().nonnegative(),
+  of: z.int().positive(),
+});
+export type ImageProgress = z.infer<typeof ImageProgress>;
+
+/** Answer of the workflow's query `progress`. Empty while the job is being prepared. */
+export const JobProgress = z.strictObject({ images: z.array(ImageProgress) });
+export type JobProgress = z.infer<typeof JobProgress>;
 
 /** A picture that is stored for good. */
 export const PublishedImage = z.strictObject({

@@ -73,6 +73,8 @@ const fields = {
   /** Image i is drawn from seed + i, modulo 2³². */
   count: z.int().min(1).max(16).default(1),
   output: OutputOptions.prefault({}),
+  /** Whether steps come with small pictures of what the image will be, where the model has them. */
+  preview: z.boolean().default(false),
   /** They come back with the result and stand in the pictures' metadata. */
   tags: Tags.default({}),
   /** Two requests with the same key are one job, for as long as the server remembers it. */

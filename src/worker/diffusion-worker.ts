@@ -8,12 +8,16 @@ import type { Logger } from 'pino';
 import { createGenerateActivities } from '../activities/generate.js';
 import type { Moderate } from '../activities/prompt.js';
 import { createPublishActivities } from '../activities/publish.js';
+import type { RequestLimits } from '../activities/request-limits.js';
 import { openStaging } from '../activities/staging.js';
 import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
+import { createBatchCeilings } from '../gpu/batches.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
 import { DiffusionPlugin } from '../plugin.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
+import { lackOfSpace, MIN_FREE_BYTES } from './disk-space.js';
+import { createGpuSlot } from './gpu-slot.js';
 import { type RunningWorker, startWorker } from './running-worker.js';
 
 /** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
@@ -36,8 +40,12 @@ export interface DiffusionWorkerOptions {
   readonly moderate?: Moderate;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
   readonly threads?: number;
-  /** Milliseconds that running work gets when the worker stops. Default: 20,000. */
+  /** Milliseconds that running work gets when the worker stops. Default: 30,000. */
   readonly graceMs?: number;
+  /** No new picture is begun while the staging folder's disk has less free. Default: 512 MiB. */
+  readonly minFreeBytes?: number;
+  /** What a request may cost, and how much may wait. Default: see `RequestLimits`. */
+  readonly limits?: RequestLimits;
   /** Default: an engine process of this package. A host that is handed in is closed with the worker. */
   readonly host?: EngineHost;
   readonly log: Logger;
@@ -46,11 +54,16 @@ export interface DiffusionWorkerOptions {
 export interface DiffusionWorker extends AsyncDisposable {
   /** Resolves when the engine can draw; at once without the role `gpu`. @throws CheckpointInvalid, EngineCrashed */
   ready(): Promise<void>;
+  /** Why it takes no pictures to draw at the moment; empty where it does. */
+  readiness(): Promise<string[]>;
   /** Works until `stop` is called. Rejects where the engine can't start, or Temporal can't be reached for good. */
   run(connection: NativeConnection, namespace?: string): Promise<void>;
   /** Lets running pictures be finished and published, then ends everything. Idempotent. */
   stop(): Promise<void>;
 }
+
+/** A worker that runs activities only. */
+const UNUSED = { type: 'fixed-size', numSlots: 1 } as const;
 
 /** Pictures that are encoded and stored at the same time; each mostly waits for libvips' threads or the store. */
 const PUBLISH_SLOTS = 8;
@@ -64,12 +77,14 @@ const HEARTBEAT_THROTTLE_MS = 200;
 /** One host's worker. Its engine starts to load at once, before there is a connection. */
 export async function createDiffusionWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
   const { model, checkpoint, store, cacheFolder, moderate, log } = options;
-  const { roles = ['jobs', 'gpu'], graceMs = 20_000, stagingFolder = join(cacheFolder, 'staging') } = options;
+  const { roles = ['jobs', 'gpu'], graceMs = 30_000, stagingFolder = join(cacheFolder, 'staging') } = options;
+  const { minFreeBytes = MIN_FREE_BYTES, limits } = options;
   // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
   const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
   const gpu = roles.includes('gpu')
     ? { host: hostOf(options), staging: await openStaging({ folder: stagingFolder, log }) }
     : undefined;
+  const ceilings = createBatchCeilings(join(cacheFolder, 'batch-ceilings.json'));
   const engineReady = gpu?.host.ready();
   // Whoever waits for it hears of a failure; until then it must not end the process.
   engineReady?.catch(() => {});
@@ -82,13 +97,21 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
   const jobs: WorkerOptions = {
     taskQueue: DIFFUSION_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
-    plugins: [new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, log })],
+    plugins: [new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, log })],
   };
   const drawing: WorkerOptions | undefined = gpu && {
     taskQueue: gpuQueue(model),
-    activities: createGenerateActivities({ ...gpu, hostQueue: queue, log }),
+    activities: createGenerateActivities({ ...gpu, ceilings, hostQueue: queue, log }),
     // A GPU does one thing at a time, and a task that waited here could be drawn by another host.
-    maxConcurrentActivityTaskExecutions: 1,
+    tuner: {
+      activityTaskSlotSupplier: createGpuSlot(async () => {
+        await gpu.host.ready();
+        return (await lackOfSpace(stagingFolder, minFreeBytes)) === undefined;
+      }),
+      workflowTaskSlotSupplier: UNUSED,
+      localActivityTaskSlotSupplier: UNUSED,
+      nexusTaskSlotSupplier: UNUSED,
+    },
     maxConcurrentActivityTaskPolls: 1,
   };
   const publishing: WorkerOptions | undefined = gpu && {
@@ -134,10 +157,23 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
     await gpu?.staging.close();
   }
 
+  async function readiness(): Promise<string[]> {
+    if (!gpu) return stopping.signal.aborted ? ['the worker is stopping'] : [];
+    const { state } = gpu.host;
+    const engine = 'reason' in state ? `${state.name}: ${state.reason}` : state.name;
+    const reasons = [
+      stopping.signal.aborted && 'the worker is stopping',
+      !['idle', 'rendering'].includes(state.name) && `the engine is ${engine}`,
+      await lackOfSpace(stagingFolder, minFreeBytes),
+    ];
+    return reasons.filter((reason) => typeof reason === 'string');
+  }
+
   return {
     async ready() {
       await engineReady;
     },
+    readiness,
     run(connection, namespace = 'default') {
       running = work({
         connection,

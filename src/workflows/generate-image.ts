@@ -1,4 +1,11 @@
-import { CancellationScope, log, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  log,
+  proxyActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { GenerateActivities } from '../activities/generate.js';
 import type { PromptActivities } from '../activities/prompt.js';
 import type { PublishActivities } from '../activities/publish.js';
@@ -7,6 +14,7 @@ import type { GenerateResult, PixelClaim, PublishedImage, RenderItem, RenderPlan
 import { parse } from '../contract/parse.js';
 import { GenerateJob } from '../contract/request.js';
 import { clearFailure, failureOf, pixelsAreLost } from './failures.js';
+import { type ProgressTracker, trackProgress } from './progress.js';
 import { discarding, generating, MAX_DRAWINGS, preparing, publishing } from './retry.js';
 
 const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
@@ -14,12 +22,19 @@ const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
 /** Draws one prompt's images and stores them. Ends with all of them, or with one clear failure and nothing staged. */
 export async function generateImage(input: GenerateJob): Promise<GenerateResult> {
   const job = parseJob(input);
+  const progress = trackProgress();
   const { workflowId, runId } = workflowInfo();
   try {
     const plan = await preparePrompt(job);
-    const images = await allOrNone(itemsOf(job, plan).map((item) => () => drawAndPublish(item, job, plan)));
+    const items = itemsOf(job, plan);
+    progress.begin(items);
+    const images = await allOrNone(items.map((item) => () => drawAndPublish(item, job, plan, progress)));
     return { workflowId, runId, plan, images, tags: job.tags };
   } catch (error) {
+    // An activity that was failing anyway when the job was cancelled reports that, not the cancellation.
+    if (CancellationScope.current().consideredCancelled && !isCancellation(error)) {
+      throw new CancelledFailure('the job was cancelled', [], error instanceof Error ? error : undefined);
+    }
     throw clearFailure(error);
   }
 }
@@ -46,11 +61,20 @@ function itemsOf(job: GenerateJob, { prompt, width, height, steps }: RenderPlan)
 }
 
 /** Draws an image and stores it; draws it again where its host is gone before it is stored: seeds make that safe. */
-async function drawAndPublish(item: RenderItem, job: GenerateJob, plan: RenderPlan): Promise<PublishedImage> {
+async function drawAndPublish(
+  item: RenderItem,
+  job: GenerateJob,
+  plan: RenderPlan,
+  progress: ProgressTracker,
+): Promise<PublishedImage> {
   for (let drawings = 1; ; drawings++) {
-    const claim = await draw(item, plan.model);
+    progress.enter(item.index, 'waiting');
+    const claim = await draw(item, job, plan);
+    progress.enter(item.index, 'storing');
     try {
-      return await publish(claim, job, plan);
+      const image = await publish(claim, job, plan);
+      progress.enter(item.index, 'stored');
+      return image;
     } catch (error) {
       if (!pixelsAreLost(error)) {
         await discard(claim);
@@ -65,10 +89,10 @@ async function drawAndPublish(item: RenderItem, job: GenerateJob, plan: RenderPl
   }
 }
 
-async function draw(item: RenderItem, model: string): Promise<PixelClaim> {
+async function draw(item: RenderItem, { preview }: GenerateJob, { model }: RenderPlan): Promise<PixelClaim> {
   const summary = `image ${item.index}, seed ${item.seed}`;
   const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), summary });
-  const [claim] = await generate({ model, items: [item] });
+  const [claim] = await generate({ model, items: [item], preview });
   if (claim === undefined)
     throw failureOf(new ClaimLost(`expected a claim for image ${item.index}, got none`));
   return claim;

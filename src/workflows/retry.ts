@@ -1,4 +1,5 @@
 import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
+import { Busy } from '../contract/errors.js';
 import { gpuQueue } from '../contract/queues.js';
 
 /*
@@ -16,6 +17,8 @@ export const preparing: ActivityOptions = {
     backoffCoefficient: 2,
     maximumInterval: '30 seconds',
     maximumAttempts: 10,
+    // Retrying would be the very queue that is full: the caller hears of it at once.
+    nonRetryableErrorTypes: [Busy.type],
   },
 };
 

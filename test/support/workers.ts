@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { createGenerateActivities } from '../../src/activities/generate.js';
 import { createPublishActivities } from '../../src/activities/publish.js';
 import type { Staging } from '../../src/activities/staging.js';
 import { gpuQueue } from '../../src/contract/queues.js';
+import { createBatchCeilings } from '../../src/gpu/batches.js';
 import type { EngineHost } from '../../src/gpu/host.js';
 import type { BlobStore } from '../../src/storage/blob-store.js';
 import {
@@ -45,11 +47,12 @@ export async function startHostWorkers(
   { connection, namespace }: TestServer,
   { host, staging, store, queue }: HostParts,
 ) {
+  const ceilings = createBatchCeilings(join(ENGINE_CACHE, 'ceilings.json'));
   const common = { connection, namespace, maxHeartbeatThrottleInterval: 50 };
   const drawing = await startWorker({
     ...common,
     taskQueue: gpuQueue('emoji'),
-    activities: createGenerateActivities({ host, staging, hostQueue: queue, log }),
+    activities: createGenerateActivities({ host, staging, ceilings, hostQueue: queue, log }),
     maxConcurrentActivityTaskExecutions: 1,
     maxConcurrentActivityTaskPolls: 1,
   });
@@ -77,6 +80,7 @@ export function withParts(
     get state() {
       return host.state;
     },
+    starts: host.starts,
     ready: () => host.ready(),
     stats: () => host.stats(),
     render: parts.render ?? ((options) => host.render(options)),
