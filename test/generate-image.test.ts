@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Context } from '@temporalio/activity';
 import sharp from 'sharp';
 import { readProvenance } from '../src/activities/provenance.js';
 import { openStaging, type Staging } from '../src/activities/staging.js';
@@ -453,15 +454,12 @@ test('a job that is cancelled while the store fails ends as cancelled, not as fa
   const storing = new Promise<void>((resolve) => {
     reached = resolve;
   });
-  let cancelled = (): void => {};
-  const cancelling = new Promise<void>((resolve) => {
-    cancelled = resolve;
-  });
   const away: BlobStore = {
     ...store,
     async put() {
       reached();
-      await cancelling;
+      // Until the activity has been told that it is cancelled.
+      await Context.current().cancelled.catch(() => {});
       throw new StorageUnavailable('away');
     },
   };
@@ -469,7 +467,6 @@ test('a job that is cancelled while the store fails ends as cancelled, not as fa
     const handle = await server.diffusion.generate(small);
     await storing;
     await handle.cancel();
-    cancelled();
     await assert.rejects(handle.result(), JobCancelled);
     await staging.drained();
   });

@@ -612,7 +612,14 @@ describe('an S3 store', { skip: missing }, () => {
     ];
     const shy = storeWith({ attempts: 1, idleMs: 300 }, { credentials: secrets });
     let logged = '';
-    const log = pino({}, { write: (line: string) => void (logged += line) });
+    const log = pino(
+      {},
+      {
+        write(line: string) {
+          logged += line;
+        },
+      },
+    );
     for (const fault of faults) {
       proxy.fail('PUT', fault);
       const error: unknown = await shy.put('a', randomBytes(10), PNG).then(
