@@ -4,23 +4,24 @@ import { once } from 'node:events';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { DeviceBusy, OutOfMemory } from '../src/contract/errors.js';
 import { sizeOf } from '../src/gpu/snapshot/manifest.js';
 import { emojiHost, isRunning, smallItem } from './support/engine.js';
 import { EMOJI } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
-import { criu, NO_CRIU, type SnapshotPlace, snapshotPlace } from './support/snapshots.js';
+import { criu, NO_CRIU, type SnapshotPlace, snapshotPlace, snapshotTest } from './support/snapshots.js';
 import { until } from './support/waiting.js';
 
 const scratch = scratchFolder();
 /** Must be found in no image. */
 const SECRET = 'sesame-open-7f3a';
 
-describe('an engine that is restored', { skip: NO_CRIU }, () => {
+describe('an engine that is restored', () => {
   let place: SnapshotPlace;
   let slot: string;
   before(async () => {
+    if (NO_CRIU) return;
     process.env.AWS_SECRET_ACCESS_KEY = SECRET;
     place = snapshotPlace(join(scratch, 'cache'));
     const created = await place.starter().create();
@@ -30,47 +31,53 @@ describe('an engine that is restored', { skip: NO_CRIU }, () => {
     delete process.env.AWS_SECRET_ACCESS_KEY;
   });
 
-  test('it draws the same pixels, to the bit, at the size that it was warmed with and at another', async () => {
-    await using fresh = emojiHost({ cacheFolder: place.cacheFolder, threads: 2 });
-    await using restored = place.host();
-    assert.equal((await fresh.ready()).start, 'fresh');
-    assert.equal((await restored.ready()).start, 'restored');
-    for (const size of [64, 256]) {
-      const items = [smallItem({ width: size, height: size, seed: 5 })];
-      const [expected] = await fresh.render({ items });
-      const [picture] = await restored.render({ items });
-      assert.ok(expected && picture?.pixels.equals(expected.pixels), `${size}²`);
-    }
-    assert.equal(restored.starts.restored, 1);
-    assert.equal(restored.starts.fresh, 0);
-  });
+  snapshotTest(
+    'it draws the same pixels, to the bit, at the size that it was warmed with and at another',
+    async () => {
+      await using fresh = emojiHost({ cacheFolder: place.cacheFolder, threads: 2 });
+      await using restored = place.host();
+      assert.equal((await fresh.ready()).start, 'fresh');
+      assert.equal((await restored.ready()).start, 'restored');
+      for (const size of [64, 256]) {
+        const items = [smallItem({ width: size, height: size, seed: 5 })];
+        const [expected] = await fresh.render({ items });
+        const [picture] = await restored.render({ items });
+        assert.ok(expected && picture?.pixels.equals(expected.pixels), `${size}²`);
+      }
+      assert.equal(restored.starts.restored, 1);
+      assert.equal(restored.starts.fresh, 0);
+    },
+  );
 
-  test('two of them from one image, at once, share no number, name, socket, file or random number', async () => {
-    await using one = place.host();
-    await using other = place.host();
-    const hellos = await Promise.all([one.ready(), other.ready()]);
-    assert.deepEqual(
-      hellos.map(({ start }) => start),
-      ['restored', 'restored'],
-    );
-    assert.notEqual(hellos[0].pid, hellos[1].pid);
-    assert.notEqual(hellos[0].instance, hellos[1].instance);
-    // Both are number 1, which is taken on every machine, of a namespace of their own.
-    const numbers = await Promise.all(hellos.map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8')));
-    for (const [place, status] of numbers.entries()) {
-      assert.match(status, new RegExp(`^NSpid:\\s+${hellos[place]?.pid}\\s+1$`, 'm'));
-    }
-    const files = await Promise.all(hellos.map(({ pid }) => ownFiles(pid)));
-    assert.deepEqual(
-      files[0]?.filter((file) => files[1]?.includes(file)),
-      [],
-    );
-    const items = [smallItem({ seed: 3 })];
-    const [first, second] = await Promise.all([one.render({ items }), other.render({ items })]);
-    assert.ok(first[0]?.pixels.equals(second[0]?.pixels ?? Buffer.alloc(0)));
-  });
+  snapshotTest(
+    'two of them from one image, at once, share no number, name, socket, file or random number',
+    async () => {
+      await using one = place.host();
+      await using other = place.host();
+      const hellos = await Promise.all([one.ready(), other.ready()]);
+      assert.deepEqual(
+        hellos.map(({ start }) => start),
+        ['restored', 'restored'],
+      );
+      assert.notEqual(hellos[0].pid, hellos[1].pid);
+      assert.notEqual(hellos[0].instance, hellos[1].instance);
+      // Both are number 1, which is taken on every machine, of a namespace of their own.
+      const numbers = await Promise.all(hellos.map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8')));
+      for (const [place, status] of numbers.entries()) {
+        assert.match(status, new RegExp(`^NSpid:\\s+${hellos[place]?.pid}\\s+1$`, 'm'));
+      }
+      const files = await Promise.all(hellos.map(({ pid }) => ownFiles(pid)));
+      assert.deepEqual(
+        files[0]?.filter((file) => files[1]?.includes(file)),
+        [],
+      );
+      const items = [smallItem({ seed: 3 })];
+      const [first, second] = await Promise.all([one.render({ items }), other.render({ items })]);
+      assert.ok(first[0]?.pixels.equals(second[0]?.pixels ?? Buffer.alloc(0)));
+    },
+  );
 
-  test('it and its CRIU end with their host, and nothing is left behind', async () => {
+  snapshotTest('it and its CRIU end with their host, and nothing is left behind', async () => {
     const before = await engineFolders();
     const host = place.host();
     const { pid } = await host.ready();
@@ -81,38 +88,51 @@ describe('an engine that is restored', { skip: NO_CRIU }, () => {
     assert.deepEqual(await engineFolders(), before);
   });
 
-  test('one that is killed, or whose CRIU is, is replaced by another one that is restored', async () => {
-    await using host = place.host();
-    const [expected] = await host.render({ items: [smallItem()] });
-    for (const victim of [(pid: number) => pid, parentOf]) {
-      const { pid } = await host.ready();
-      process.kill(await victim(pid), 'SIGKILL');
-      await until('the engine is gone', async () => !(await isRunning(pid)));
-      await until('the next one is there', async () => host.state.name === 'idle' && (await host.ready()).pid !== pid);
-      const [picture] = await host.render({ items: [smallItem()] });
-      assert.ok(expected && picture?.pixels.equals(expected.pixels));
-    }
-    assert.equal(host.starts.restored, 3);
-  });
+  snapshotTest(
+    'one that is killed, or whose CRIU is, is replaced by another one that is restored',
+    async () => {
+      await using host = place.host();
+      const [expected] = await host.render({ items: [smallItem()] });
+      for (const victim of [(pid: number) => pid, parentOf]) {
+        const { pid } = await host.ready();
+        process.kill(await victim(pid), 'SIGKILL');
+        await until('the engine is gone', async () => !(await isRunning(pid)));
+        await until(
+          'the next one is there',
+          async () => host.state.name === 'idle' && (await host.ready()).pid !== pid,
+        );
+        const [picture] = await host.render({ items: [smallItem()] });
+        assert.ok(expected && picture?.pixels.equals(expected.pixels));
+      }
+      assert.equal(host.starts.restored, 3);
+    },
+  );
 
-  test('it dies with its host, by SIGKILL, and what it writes to its standard error reaches the host', async () => {
-    const owner = spawn(process.execPath, ['--input-type=module', '-e', OWNER, EMOJI, place.cacheFolder, JSON.stringify(criu)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let errors = '';
-    owner.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors += text;
-    });
-    const [line] = (await once(createInterface(owner.stdout), 'line')) as [string];
-    const pid = Number(line);
-    assert.equal(await isRunning(pid), true);
-    const parent = await parentOf(pid);
-    await until('its log is heard', () => errors.includes('engine restored'));
-    owner.kill('SIGKILL');
-    await until('the engine is gone', async () => !(await isRunning(pid)) && !(await isRunning(parent)));
-  });
+  snapshotTest(
+    'it dies with its host, by SIGKILL, and what it writes to its standard error reaches the host',
+    async () => {
+      const owner = spawn(
+        process.execPath,
+        ['--input-type=module', '-e', OWNER, EMOJI, place.cacheFolder, JSON.stringify(criu)],
+        {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        },
+      );
+      let errors = '';
+      owner.stderr.setEncoding('utf8').on('data', (text: string) => {
+        errors += text;
+      });
+      const [line] = (await once(createInterface(owner.stdout), 'line')) as [string];
+      const pid = Number(line);
+      assert.equal(await isRunning(pid), true);
+      const parent = await parentOf(pid);
+      await until('its log is heard', () => errors.includes('engine restored'));
+      owner.kill('SIGKILL');
+      await until('the engine is gone', async () => !(await isRunning(pid)) && !(await isRunning(parent)));
+    },
+  );
 
-  test('a memory limit holds for it', async () => {
+  snapshotTest('a memory limit holds for it', async () => {
     await using host = place.host({ memoryLimitBytes: 900 * 1024 * 1024 });
     assert.equal((await host.ready()).start, 'restored');
     const batch = (count: number) =>
@@ -126,7 +146,7 @@ describe('an engine that is restored', { skip: NO_CRIU }, () => {
     assert.equal((await host.render({ items: batch(1) })).length, 1);
   });
 
-  test('it holds its device like any other engine', async () => {
+  snapshotTest('it holds its device like any other engine', async () => {
     await using first = place.host({ exclusive: true });
     const { pid, start } = await first.ready();
     assert.equal(start, 'restored');
@@ -145,44 +165,53 @@ describe('an engine that is restored', { skip: NO_CRIU }, () => {
     );
   });
 
-  test('it has no file open but its standard ones, no socket but those to its host, and nothing on a network', async () => {
-    await using host = place.host();
-    const { pid } = await host.ready();
-    await host.render({ items: [smallItem()] });
-    const open = await openFiles(pid);
-    const files = open.filter((target) => target.startsWith('/') && target !== '/dev/null');
-    assert.deepEqual(files, []);
-    // The one that it listens on, the one to its host, and its standard error, which is one in Node's hands.
-    const sockets = open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
-    assert.ok(sockets.length <= 3, open.join(' '));
-    const unix = await readFile(`/proc/${pid}/net/unix`, 'utf8');
-    for (const inode of sockets) assert.match(unix, new RegExp(`\\s${inode}(\\s|$)`, 'm'));
-  });
+  snapshotTest(
+    'it has no file open but its standard ones, no socket but those to its host, and nothing on a network',
+    async () => {
+      await using host = place.host();
+      const { pid } = await host.ready();
+      await host.render({ items: [smallItem()] });
+      const open = await openFiles(pid);
+      const files = open.filter((target) => target.startsWith('/') && target !== '/dev/null');
+      assert.deepEqual(files, []);
+      // The one that it listens on, the one to its host, and its standard error, which is one in Node's hands.
+      const sockets = open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []);
+      assert.ok(sockets.length <= 3, open.join(' '));
+      const unix = await readFile(`/proc/${pid}/net/unix`, 'utf8');
+      for (const inode of sockets) assert.match(unix, new RegExp(`\\s${inode}(\\s|$)`, 'm'));
+    },
+  );
 
-  test('its image is no larger than its own memory by half, and the weights of the checkpoint are not in it', async () => {
-    const { manifest } = await place.store.open(slot);
-    assert.ok(sizeOf(manifest) <= 1.5 * manifest.memory.anonymousBytes, JSON.stringify(manifest.memory));
-    const weights = await readFile(join(EMOJI, 'transformer', 'diffusion_pytorch_model.safetensors'));
-    const sample = weights.subarray(weights.length >> 1, (weights.length >> 1) + 4096);
-    assert.deepEqual(await imagesWith(place, slot, [sample]), []);
-  });
+  snapshotTest(
+    'its image is no larger than its own memory by half, and the weights of the checkpoint are not in it',
+    async () => {
+      const { manifest } = await place.store.open(slot);
+      assert.ok(sizeOf(manifest) <= 1.5 * manifest.memory.anonymousBytes, JSON.stringify(manifest.memory));
+      const weights = await readFile(join(EMOJI, 'transformer', 'diffusion_pytorch_model.safetensors'));
+      const sample = weights.subarray(weights.length >> 1, (weights.length >> 1) + 4096);
+      assert.deepEqual(await imagesWith(place, slot, [sample]), []);
+    },
+  );
 
-  test('nobody else can read its images, and neither a prompt nor a credential of the host is in them', async () => {
-    const marker = 'a marker prompt zq81vx';
-    await using host = place.host({ start: 'fresh' });
-    await host.render({ items: [smallItem({ prompt: marker })] });
-    await place.starter().create({ replace: true });
-    const { folder, images } = await place.store.open(slot);
-    for (const path of [folder, images]) assert.equal((await stat(path)).mode & 0o777, 0o700, path);
-    for (const name of await readdir(images)) {
-      assert.equal((await stat(join(images, name))).mode & 0o777, 0o600, name);
-    }
-    assert.equal((await stat(join(folder, 'manifest.json'))).mode & 0o777, 0o600);
-    const wanted = [marker, SECRET].flatMap((text) => [Buffer.from(text), Buffer.from(text, 'utf16le')]);
-    assert.deepEqual(await imagesWith(place, slot, wanted), []);
-    // What is there can be found: the search itself works.
-    assert.notDeepEqual(await imagesWith(place, slot, [Buffer.from('onnxruntime')]), []);
-  });
+  snapshotTest(
+    'nobody else can read its images, and neither a prompt nor a credential of the host is in them',
+    async () => {
+      const marker = 'a marker prompt zq81vx';
+      await using host = place.host({ start: 'fresh' });
+      await host.render({ items: [smallItem({ prompt: marker })] });
+      await place.starter().create({ replace: true });
+      const { folder, images } = await place.store.open(slot);
+      for (const path of [folder, images]) assert.equal((await stat(path)).mode & 0o777, 0o700, path);
+      for (const name of await readdir(images)) {
+        assert.equal((await stat(join(images, name))).mode & 0o777, 0o600, name);
+      }
+      assert.equal((await stat(join(folder, 'manifest.json'))).mode & 0o777, 0o600);
+      const wanted = [marker, SECRET].flatMap((text) => [Buffer.from(text), Buffer.from(text, 'utf16le')]);
+      assert.deepEqual(await imagesWith(place, slot, wanted), []);
+      // What is there can be found: the search itself works.
+      assert.notDeepEqual(await imagesWith(place, slot, [Buffer.from('onnxruntime')]), []);
+    },
+  );
 });
 
 const OWNER = `
@@ -202,7 +231,9 @@ async function parentOf(pid: number): Promise<number> {
 
 async function openFiles(pid: number): Promise<string[]> {
   const descriptors = `/proc/${pid}/fd`;
-  return Promise.all((await readdir(descriptors)).map((name) => readlink(join(descriptors, name)).catch(() => '')));
+  return Promise.all(
+    (await readdir(descriptors)).map((name) => readlink(join(descriptors, name)).catch(() => '')),
+  );
 }
 
 /** What could be shared by accident: everything open but devices and the kernel's anonymous files, whose names are the same. */

@@ -1,3 +1,4 @@
+import '../async-dispose.js';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -7,8 +8,12 @@ import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js'
 import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
 import { EngineConnection } from './host/engine-connection.js';
-import { EngineProcess } from './host/engine-process.js';
+import { type EngineProcess, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
+import type { Criu } from './snapshot/criu.js';
+import type { StartMode } from './snapshot/start-mode.js';
+import { isSnapshotsFault, noStarts, SnapshotStarter, type Starts } from './snapshot/starter.js';
+import { openSnapshotStore, Unusable } from './snapshot/store.js';
 
 export interface EngineHostOptions {
   /** The checkpoint's folder. */
@@ -30,6 +35,16 @@ export interface EngineHostOptions {
   readonly cancelGraceMs?: number;
   /** Bytes of data that the engine may have. Default: no limit but the machine's. */
   readonly memoryLimitBytes?: number;
+  /** Whether engines are restored from a snapshot; where one can't be, they start fresh all the same. Default: fresh. */
+  readonly start?: StartMode;
+  /** Where snapshots are. Default: `snapshots` in the cache folder. */
+  readonly snapshotFolder?: string;
+  /** How long a restore may take before the engine starts fresh, in milliseconds. Default: 10,000. */
+  readonly restoreTimeoutMs?: number;
+  /** How long the engine must have had nothing to do before a snapshot is made beside it, in milliseconds. Default: 5,000. */
+  readonly snapshotAfterIdleMs?: number;
+  /** Default: found in the cache folder or on the PATH. */
+  readonly criu?: Criu;
   readonly log: Logger;
 }
 
@@ -59,6 +74,8 @@ export interface RenderedImage {
  */
 export interface EngineHost extends AsyncDisposable {
   readonly state: EngineState;
+  /** How its engines have started so far. */
+  readonly starts: Starts;
   /**
    * Resolves when an engine is loaded, starting one where there is none.
    * @throws CheckpointInvalid, EngineCrashed, EngineStalled, DeviceBusy, OutOfMemory: why this start failed
@@ -79,6 +96,8 @@ const START_TIMEOUT_MS = 120_000;
 const STALL_MS = 60_000;
 const CANCEL_GRACE_MS = 2_000;
 const HEALTH_INTERVAL_MS = 15_000;
+const SNAPSHOT_AFTER_IDLE_MS = 5_000;
+const QUIET_PAUSE_MS = 250;
 
 class Host implements EngineHost {
   #state: EngineState = INITIAL_STATE;
@@ -89,8 +108,16 @@ class Host implements EngineHost {
   #turn: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
   #health: NodeJS.Timeout | undefined;
+  readonly starts: Starts = noStarts();
+  readonly #starter: SnapshotStarter | undefined;
+  /** When it last had something to do. */
+  #renderedAt = performance.now();
+  /** The snapshot that is being made beside the first engine that had to start fresh. */
+  #learning: Promise<void> | undefined;
 
-  constructor(private readonly options: EngineHostOptions) {}
+  constructor(private readonly options: EngineHostOptions) {
+    this.#starter = starterOf(options);
+  }
 
   get state(): EngineState {
     return this.#state;
@@ -117,6 +144,7 @@ class Host implements EngineHost {
     if (this.#engine) await this.#engine.stop();
     else await this.#process?.kill();
     await this.#starting?.catch(() => {});
+    await this.#learning;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,6 +163,7 @@ class Host implements EngineHost {
       if (error instanceof OutOfMemory) await engine.abandon(error);
       throw error;
     } finally {
+      this.#renderedAt = performance.now();
       // One that was lost is no longer ours, and must not count as having finished something.
       if (this.#engine === engine) this.#advance({ name: 'rendered' });
     }
@@ -170,21 +199,35 @@ class Host implements EngineHost {
 
   async #spawn(): Promise<EngineConnection> {
     const { options } = this;
-    const { checkpoint, model, device, cacheFolder, log, exclusive = device !== ('cpu' as string) } = options;
     const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
-    const process = await EngineProcess.spawn({
-      arguments: {
-        checkpoint,
-        model,
-        device,
-        cacheFolder,
-        threads: options.threads ?? availableParallelism(),
-        logLevel: log.level,
-      },
-      log,
-      ...(exclusive && { lockFile: join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`) }),
+    const restored = await this.#restore(deadline);
+    if (restored) return restored;
+    const lockFile = lockFileOf(options);
+    const process = await FreshProcess.spawn({
+      arguments: { ...engineOf(options), logLevel: options.log.level },
+      log: options.log,
+      ...(lockFile !== undefined && { lockFile }),
       ...(options.memoryLimitBytes !== undefined && { memoryLimitBytes: options.memoryLimitBytes }),
     });
+    const engine = await this.#greet(process, deadline);
+    this.starts.fresh++;
+    this.#learn();
+    return engine;
+  }
+
+  /**
+   * Resolves when the engine has had nothing to do for so long: a capture must not slow a job down.
+   * @throws when the host is closed
+   */
+  async #quiet(idleMs: number): Promise<void> {
+    const { signal } = this.#closing;
+    while (this.#state.name !== 'idle' || performance.now() - this.#renderedAt < idleMs) {
+      await setTimeout(Math.max(10, Math.min(idleMs, QUIET_PAUSE_MS)), undefined, { signal, ref: false });
+    }
+  }
+
+  async #greet(process: EngineProcess, deadline: number): Promise<EngineConnection> {
+    const { options } = this;
     this.#process = process;
     try {
       this.#throwIfClosing();
@@ -201,6 +244,50 @@ class Host implements EngineHost {
       await process.kill();
       throw error;
     }
+  }
+
+  /** @returns undefined where the engine must start fresh, for a reason that is then counted */
+  async #restore(deadline: number): Promise<EngineConnection | undefined> {
+    if (!this.#starter) return undefined;
+    try {
+      const restored = await this.#starter.restore();
+      try {
+        const engine = await this.#greet(restored.process, Math.min(deadline, restored.deadline));
+        await restored.greeted(engine.hello);
+        this.starts.restored++;
+        return engine;
+      } catch (error) {
+        await restored.process.kill();
+        this.#throwIfClosing();
+        if (!isSnapshotsFault(error)) throw error;
+        throw await restored.failed(error);
+      }
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error;
+      this.starts.fallbacks[error.reason]++;
+      this.options.log.info({ reason: error.reason, why: error.message }, 'engine starts fresh');
+      return undefined;
+    }
+  }
+
+  /** Makes what the next start is restored from, once, while this engine already works. */
+  #learn(): void {
+    if (!this.#starter || this.#learning || this.#closing.signal.aborted) return;
+    const { log, start, snapshotAfterIdleMs = SNAPSHOT_AFTER_IDLE_MS } = this.options;
+    if (lockFileOf(this.options) !== undefined) {
+      log.info(
+        'no snapshot is made while an engine holds the device: use `temporal-diffusion snapshot create`',
+      );
+      return;
+    }
+    const { signal } = this.#closing;
+    const create = async () => {
+      await this.#quiet(snapshotAfterIdleMs);
+      await this.#starter?.create({ measure: start === 'auto', signal });
+    };
+    this.#learning = create().catch((error: unknown) => {
+      if (!signal.aborted) log.warn({ err: error }, 'no snapshot could be made');
+    });
   }
 
   /** A job may be waiting, and a worker that has no engine takes none: the next engine starts unasked. */
@@ -228,4 +315,34 @@ class Host implements EngineHost {
     this.#state = transition(before, event);
     this.options.log.debug({ from: before.name, event: event.name, to: this.#state.name }, 'engine state');
   }
+}
+
+function engineOf({
+  checkpoint,
+  model,
+  device,
+  cacheFolder,
+  threads = availableParallelism(),
+}: EngineHostOptions) {
+  return { checkpoint, model, device, cacheFolder, threads };
+}
+
+function lockFileOf({ device, cacheFolder, exclusive = device !== ('cpu' as string) }: EngineHostOptions) {
+  return exclusive ? join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`) : undefined;
+}
+
+function starterOf(options: EngineHostOptions): SnapshotStarter | undefined {
+  const { start: mode = 'fresh', cacheFolder, log, criu, restoreTimeoutMs, memoryLimitBytes } = options;
+  if (mode === 'fresh') return undefined;
+  const lockFile = lockFileOf(options);
+  return new SnapshotStarter({
+    mode,
+    engine: engineOf(options),
+    store: openSnapshotStore({ cacheFolder, folder: options.snapshotFolder, log }),
+    ...(criu && { criu }),
+    ...(restoreTimeoutMs !== undefined && { restoreTimeoutMs }),
+    ...(lockFile !== undefined && { lockFile }),
+    ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+    log,
+  });
 }

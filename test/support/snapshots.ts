@@ -1,5 +1,6 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { pino } from 'pino';
 import { cacheFolder } from '../../src/cli/cache-folder.js';
 import { installCriu } from '../../src/cli/install-criu.js';
@@ -26,6 +27,11 @@ async function whyNot(): Promise<string | false> {
   return missing ? `snapshots need ${missing.name}: ${missing.found}` : false;
 }
 
+/** A test that needs CRIU. One by one, so that each that can't run here is counted, with the reason. */
+export function snapshotTest(name: string, work: () => Promise<void> | void): void {
+  test(name, { skip: NO_CRIU }, work);
+}
+
 /** Caches of one host, and the snapshots in them. */
 export interface SnapshotPlace {
   readonly cacheFolder: string;
@@ -44,13 +50,27 @@ export function snapshotPlace(cache: string, checkpoint = EMOJI): SnapshotPlace 
     cacheFolder: cache,
     store,
     folder: join(cache, 'snapshots'),
-    starter: (options) => new SnapshotStarter({ mode: 'snapshot', engine, store, criu, log: silent, ...options }),
-    host: (options) => emojiHost({ checkpoint, cacheFolder: cache, threads: 2, start: 'snapshot', criu, ...options }),
+    starter: (options) =>
+      new SnapshotStarter({ mode: 'snapshot', engine, store, criu, log: silent, ...options }),
+    host: (options) =>
+      emojiHost({
+        checkpoint,
+        cacheFolder: cache,
+        threads: 2,
+        start: 'snapshot',
+        snapshotAfterIdleMs: 0,
+        criu,
+        ...options,
+      }),
   };
 }
 
 /** The same snapshots elsewhere, to be damaged there. */
-export async function copyOfPlace(place: SnapshotPlace, cache: string, checkpoint = EMOJI): Promise<SnapshotPlace> {
+export async function copyOfPlace(
+  place: SnapshotPlace,
+  cache: string,
+  checkpoint = EMOJI,
+): Promise<SnapshotPlace> {
   await mkdir(cache);
   await cp(place.cacheFolder, cache, { recursive: true, preserveTimestamps: true });
   return snapshotPlace(cache, checkpoint);

@@ -9,5 +9,7 @@ export const EngineArguments = z.strictObject({
   cacheFolder: z.string(),
   socket: z.string(),
   logLevel: z.string(),
+  /** Whether it is made to be captured: it then has no parent that it could end with, until one wakes it. */
+  capture: z.boolean().optional(),
 });
 export type EngineArguments = z.infer<typeof EngineArguments>;

@@ -18,7 +18,8 @@ export function encodeFrame(header: object, body: Uint8Array = new Uint8Array())
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32LE(json.length, 0);
   prefix.writeUInt32LE(body.byteLength, 4);
-  return [Buffer.concat([prefix, json]), Buffer.from(body.buffer, body.byteOffset, body.byteLength)];
+  const head = Buffer.concat([prefix, json]);
+  return body.byteLength === 0 ? [head] : [head, Buffer.from(body.buffer, body.byteOffset, body.byteLength)];
 }
 
 /**

@@ -1,13 +1,16 @@
 /*
  * The engine process. It is started by a host with one argument (see `arguments.ts`), holds one model on one device
- * and renders what its parent asks for. It ends when its standard input does: its parent is gone.
+ * and renders what its parent asks for. It ends when its standard input does: its parent is gone. One that is made to
+ * be captured (see `../snapshot`) ends with the connection that woke it instead.
  */
+import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { packageVersion } from '../../package-root.js';
 import { onnxruntimeVersion } from '../runtime/session.js';
 import { EngineArguments } from './arguments.js';
 import { loadPipeline } from './pipeline.js';
-import { PROTOCOL_VERSION } from './protocol.js';
+import { type Hello, PROTOCOL_VERSION } from './protocol.js';
+import { drawFromKernel } from './randomness.js';
 import { EngineServer } from './server.js';
 
 const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
@@ -16,8 +19,10 @@ const log = pino(
   pino.destination(2),
 );
 
-process.stdin.on('end', () => process.exit(0));
-process.stdin.resume();
+if (!options.capture) {
+  process.stdin.on('end', () => process.exit(0));
+  process.stdin.resume();
+}
 // The host decides when an engine ends: a Ctrl-C that reaches the whole terminal is not for it.
 process.on('SIGINT', () => {});
 
@@ -25,15 +30,30 @@ const server = new EngineServer(log);
 await server.listen(options.socket);
 try {
   const pipeline = await loadPipeline(options);
-  server.open(pipeline, {
+  const hello: Hello = {
     type: 'hello',
     protocol: PROTOCOL_VERSION,
     pid: process.pid,
+    instance: randomUUID(),
+    start: 'fresh',
     versions: { package: packageVersion(), node: process.versions.node, onnxruntime: onnxruntimeVersion() },
     model: pipeline.card,
     graphDigest: pipeline.graphDigest,
     device: options.device,
     loadMs: performance.now(),
+  };
+  server.open(pipeline, hello, {
+    /** What must not be frozen: everything else here is the same in every engine of this model. */
+    async wake({ startedAt, logLevel }) {
+      drawFromKernel();
+      await pipeline.afterRestore();
+      log.level = logLevel;
+      const instance = randomUUID();
+      const loadMs = Math.max(0, Date.now() - startedAt);
+      log.setBindings({ instance });
+      log.info({ loadMs }, 'engine restored');
+      return { ...hello, instance, start: 'restored', loadMs };
+    },
   });
   log.info({ loadMs: Math.round(performance.now()) }, 'engine ready');
 } catch (error) {

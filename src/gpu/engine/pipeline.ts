@@ -55,6 +55,8 @@ export interface Pipeline {
    * @throws the signal's reason when it is aborted
    */
   render(items: readonly RenderItem[], hooks: RenderHooks, trace?: Trace): Promise<RenderedItem[]>;
+  prepareForCapture(): Promise<void>;
+  afterRestore(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -117,6 +119,14 @@ class Flux2Klein implements Pipeline {
       stages,
       pixels: pixels.subarray(place * imageBytes, (place + 1) * imageBytes),
     }));
+  }
+
+  async prepareForCapture(): Promise<void> {
+    for (const session of Object.values(this.sessions)) await session.prepareForCapture();
+  }
+
+  async afterRestore(): Promise<void> {
+    for (const session of Object.values(this.sessions)) await session.afterRestore();
   }
 
   async close(): Promise<void> {

@@ -23,19 +23,36 @@ const Render = z.strictObject({
 const Cancel = z.strictObject({ type: z.literal('cancel'), id: RequestId });
 const StatsRequest = z.strictObject({ type: z.literal('stats'), id: RequestId });
 
-export const ParentMessage = z.discriminatedUnion('type', [Render, Cancel, StatsRequest]);
+/**
+ * Get ready to be captured, as soon as this connection is closed. Answered by `prepared`. Until it is woken the engine
+ * then greets nobody.
+ */
+const Prepare = z.strictObject({ type: z.literal('prepare') });
+/** First message to an engine that was restored: what it can't know by itself. Answered by `hello`. */
+const Wake = z.strictObject({
+  type: z.literal('wake'),
+  /** When its restoring began, in milliseconds since 1970. */
+  startedAt: z.number().nonnegative(),
+  logLevel: z.string(),
+});
+
+export const ParentMessage = z.discriminatedUnion('type', [Render, Cancel, StatsRequest, Prepare, Wake]);
 export type ParentMessage = z.infer<typeof ParentMessage>;
 
-/** First message on every connection, once the model is loaded. */
+/** First message on every connection, once the model is loaded (and, after a restore, once it was woken). */
 const Hello = z.strictObject({
   type: z.literal('hello'),
   protocol: z.literal(PROTOCOL_VERSION),
+  /** As the engine sees itself; one that was captured is number 1 of its own namespace. */
   pid: z.int().positive(),
+  /** No other engine's, also not that of one restored from the same snapshot. */
+  instance: z.uuid(),
+  start: z.enum(['fresh', 'restored']),
   versions: z.strictObject({ package: z.string(), node: z.string(), onnxruntime: z.string() }),
   model: ModelCard,
   graphDigest: z.string(),
   device: z.string(),
-  /** Milliseconds from the start of the process until it could render. */
+  /** Milliseconds from the start of the process, or of its restoring, until it could render. */
   loadMs: z.number().nonnegative(),
 });
 export type Hello = z.infer<typeof Hello>;
@@ -72,7 +89,16 @@ const Stats = z.strictObject({
   rssBytes: z.int().nonnegative(),
   rendered: z.int().nonnegative(),
 });
+const Prepared = z.strictObject({ type: z.literal('prepared') });
 export type Stats = z.infer<typeof Stats>;
 
-export const EngineMessage = z.discriminatedUnion('type', [Hello, Step, Image, Done, Failed, Stats]);
+export const EngineMessage = z.discriminatedUnion('type', [
+  Hello,
+  Step,
+  Image,
+  Done,
+  Failed,
+  Stats,
+  Prepared,
+]);
 export type EngineMessage = z.infer<typeof EngineMessage>;

@@ -1,4 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
 import { CheckpointInvalid, InvalidRequest, OutOfMemory, RenderError } from '../../contract/errors.js';
 import { encodeFrame, readFrames } from './frames.js';
@@ -8,6 +10,13 @@ import { type EngineMessage, type Hello, ParentMessage } from './protocol.js';
 /** Reason of an abort that the parent asked for. */
 class Cancelled extends Error {}
 
+type WakeMessage = Extract<ParentMessage, { type: 'wake' }>;
+
+export interface ServerHooks {
+  /** Makes an engine that was restored one of its own; what it returns is its greeting. */
+  wake(message: WakeMessage): Promise<Hello>;
+}
+
 /**
  * Serves one pipeline to one parent at a time. It listens before the model is loaded and says `hello` when it is,
  * so that a parent needs no second way to learn that loading failed.
@@ -16,7 +25,9 @@ export class EngineServer {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   readonly #aborts = new Map<number, AbortController>();
-  #loaded: { pipeline: Pipeline; hello: Hello } | undefined;
+  #loaded: { pipeline: Pipeline; hello: Hello; hooks: ServerHooks } | undefined;
+  /** Prepared to be captured, and not woken yet. */
+  #isAsleep = false;
   /** Renders wait for each other: one model, one device. */
   #turn: Promise<void> = Promise.resolve();
   #rendered = 0;
@@ -34,8 +45,8 @@ export class EngineServer {
   }
 
   /** From now on the engine can render. */
-  open(pipeline: Pipeline, hello: Hello): void {
-    this.#loaded = { pipeline, hello };
+  open(pipeline: Pipeline, hello: Hello, hooks: ServerHooks): void {
+    this.#loaded = { pipeline, hello, hooks };
     for (const socket of this.#connections) send(socket, hello);
   }
 
@@ -60,7 +71,7 @@ export class EngineServer {
       // Nobody is left to take the pictures.
       for (const abort of this.#aborts.values()) abort.abort(new Cancelled('the parent is gone'));
     });
-    if (this.#loaded) send(socket, this.#loaded.hello);
+    if (this.#loaded && !this.#isAsleep) send(socket, this.#loaded.hello);
     void this.#read(socket).catch((error: unknown) => {
       this.log.error({ err: error }, 'connection closed: not a message of the engine protocol');
       socket.destroy();
@@ -77,6 +88,14 @@ export class EngineServer {
         case 'cancel':
           this.#abortOf(message.id).abort(new Cancelled('the parent cancelled'));
           break;
+        case 'prepare':
+          await this.#turn;
+          await this.#prepare();
+          send(socket, { type: 'prepared' });
+          break;
+        case 'wake':
+          await this.#wake(socket, message);
+          break;
         case 'stats':
           send(socket, {
             type: 'stats',
@@ -87,6 +106,28 @@ export class EngineServer {
           break;
       }
     }
+  }
+
+  /** From here on nothing happens until it is woken: no timer runs, and no garbage is left to be captured. */
+  async #prepare(): Promise<void> {
+    if (!this.#loaded) throw new InvalidRequest('expected prepare only after hello');
+    this.#isAsleep = true;
+    await this.#loaded.pipeline.prepareForCapture();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // Finalisers of the first round make more garbage.
+    collect();
+    collect();
+  }
+
+  async #wake(socket: Socket, message: WakeMessage): Promise<void> {
+    if (!this.#loaded || !this.#isAsleep) throw new InvalidRequest('expected wake only after prepare');
+    // Whoever wakes it is its parent, and it ends with its parent.
+    socket.once('close', () => process.exit(0));
+    this.#loaded.hello = await this.#loaded.hooks.wake(message);
+    this.#isAsleep = false;
+    this.#rendered = 0;
+    send(socket, this.#loaded.hello);
   }
 
   /** A cancel may come before its render had its turn. */

@@ -72,7 +72,9 @@ export class EngineConnection {
     if (message.type === 'failed') throw failure(message.code, message.message);
     if (message.type !== 'hello')
       throw new EngineCrashed(`expected hello from the engine, got ${message.type}`);
-    return new EngineConnection(socket, process, message, frames, options);
+    // An engine in a namespace of its own does not know the number that we know it by.
+    const hello = { ...message, pid: process.pid ?? message.pid };
+    return new EngineConnection(socket, process, hello, frames, options);
   }
 
   async render(options: RenderOptions): Promise<RenderedImage[]> {
@@ -171,7 +173,7 @@ export class EngineConnection {
   }
 
   #take(message: EngineMessage, body: Buffer): void {
-    if (message.type === 'hello' || message.id === undefined) return;
+    if (message.type === 'hello' || message.type === 'prepared' || message.id === undefined) return;
     if (message.type === 'stats') {
       this.#stats.get(message.id)?.resolve(message);
       return;

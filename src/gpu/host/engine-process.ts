@@ -21,7 +21,7 @@ import { oomKills } from './oom-killer.js';
 const ENGINE_MAIN = fileURLToPath(new URL('../engine/main.js', import.meta.url));
 /** An engine that was asked to end has nothing to save: it gets this long, then SIGKILL. */
 const STOP_GRACE_MS = 2_000;
-const CONNECT_PAUSE_MS = 10;
+const CONNECT_PAUSE_MS = 3;
 const LAST_LINES = 20;
 /** `flock`'s exit code when somebody else has the lock. */
 const LOCKED = 75;
@@ -39,23 +39,29 @@ export interface EngineProcessOptions {
 }
 
 /** One engine process: whether it lives, what it said last, how it ended. */
-export class EngineProcess {
+export abstract class EngineProcess {
   /** Resolves when the process is gone and its last words are read. */
   readonly ended: Promise<void>;
   #lines: string[] = [];
   #isOver = false;
   #isKilledByUs = false;
 
-  private constructor(
-    private readonly child: ChildProcess,
-    private readonly folder: string,
+  /**
+   * @param child  the engine, or a process that lives and dies with it; it writes to its standard error
+   * @param folder the engine's own, with its socket; removed when it has ended
+   */
+  protected constructor(
+    protected readonly child: ChildProcess,
+    readonly folder: string,
     private readonly oomKillsBefore: number,
     private readonly log: Logger,
   ) {
     this.ended = new Promise((resolve) => {
       const end = () => {
         this.#isOver = true;
-        void rm(folder, { recursive: true, force: true }).then(() => resolve());
+        void this.beforeRemoval(folder)
+          .then(() => rm(folder, { recursive: true, force: true }))
+          .then(() => resolve());
       };
       child.once('close', end);
       child.once('error', (error) => {
@@ -64,32 +70,17 @@ export class EngineProcess {
       });
     });
     child.stdin?.on('error', () => {});
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#hear(text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.hear(text));
   }
 
-  static async spawn(options: EngineProcessOptions): Promise<EngineProcess> {
-    // A socket's path has at most 107 bytes, so it can't lie in a folder of the user's choice.
-    const folder = await mkdtemp(join(tmpdir(), 'tdiff-'));
-    const engineArguments: EngineArguments = { ...options.arguments, socket: socketIn(folder) };
-    const [command = process.execPath, ...rest] = [
-      ...(await guards(options)),
-      process.execPath,
-      ENGINE_MAIN,
-      JSON.stringify(engineArguments),
-    ];
-    const oomKillsBefore = await oomKills();
-    const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
-    const child = spawn(command, rest, {
-      stdio: ['pipe', 'ignore', 'pipe'],
-      // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
-      env: { ...Object.fromEntries(environment), ORT_DISABLE_TELEMETRY: '1' },
-    });
-    return new EngineProcess(child, folder, oomKillsBefore, options.log);
-  }
+  /** The engine's number here; undefined where there is none yet. */
+  abstract get pid(): number | undefined;
 
-  get pid(): number | undefined {
-    return this.child.pid;
-  }
+  /** Asks the engine to end. */
+  protected abstract askToEnd(): void;
+
+  /** What to keep of the folder before it is removed. */
+  protected async beforeRemoval(_folder: string): Promise<void> {}
 
   /**
    * Opens a connection as soon as the engine listens.
@@ -115,17 +106,18 @@ export class EngineProcess {
 
   /** Its end as an error: call it when it is over. */
   async obituary(when: string, cause?: unknown): Promise<RenderError> {
-    const { exitCode, signalCode, pid } = this.child;
+    const { pid } = this;
+    const { exitCode, signalCode } = this.child;
     const how = signalCode ? `signal=${signalCode}` : `exit=${exitCode}`;
     const words = this.#lines.length > 0 ? `; its last lines:\n${this.#lines.join('\n')}` : '';
     const facts = `[engine=${pid}, ${how}]${words}`;
-    if (exitCode === LOCKED && pid !== undefined) {
+    if (exitCode === LOCKED && this.child.pid !== undefined) {
       return new DeviceBusy(
         `another engine already runs on this device; end it, or choose another one ${facts}`,
       );
     }
     const killedForMemory =
-      signalCode === 'SIGKILL' && !this.#isKilledByUs && (await oomKills()) > this.oomKillsBefore;
+      this.mayBeKilled && !this.#isKilledByUs && (await oomKills()) > this.oomKillsBefore;
     if (
       killedForMemory ||
       this.#lines.some((line) => /out of memory|bad_alloc|allocation failed/i.test(line))
@@ -135,9 +127,14 @@ export class EngineProcess {
     return new EngineCrashed(`the engine ended ${when} ${facts}`, { cause });
   }
 
-  /** The engine ends with its standard input; one that does not is killed. */
+  /** Whether its end, as far as it is known, can be one by SIGKILL. */
+  protected get mayBeKilled(): boolean {
+    return this.child.signalCode === 'SIGKILL';
+  }
+
+  /** The engine ends when it is asked to; one that does not is killed. */
   async stop(): Promise<void> {
-    this.child.stdin?.end();
+    this.askToEnd();
     const patience = new AbortController();
     await Promise.race([
       this.ended,
@@ -156,11 +153,45 @@ export class EngineProcess {
   }
 
   /** What an engine writes are pino's lines; they go where the host's go. */
-  #hear(text: string): void {
+  protected hear(text: string): void {
     if (this.log.level !== 'silent') process.stderr.write(text);
     const lines = text.split('\n').filter((line) => line.trim() !== '');
     this.#lines = [...this.#lines, ...lines].slice(-LAST_LINES);
   }
+}
+
+/** An engine that loads its model. It ends with its standard input. */
+export class FreshProcess extends EngineProcess {
+  static async spawn(options: EngineProcessOptions): Promise<FreshProcess> {
+    // A socket's path has at most 107 bytes, so it can't lie in a folder of the user's choice.
+    const folder = await mkdtemp(join(tmpdir(), 'tdiff-'));
+    const engineArguments: EngineArguments = { ...options.arguments, socket: socketIn(folder) };
+    const [command = process.execPath, ...rest] = [
+      ...(await guards(options)),
+      ...engineCommand(engineArguments),
+    ];
+    const oomKillsBefore = await oomKills();
+    const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
+    const child = spawn(command, rest, {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
+      env: { ...Object.fromEntries(environment), ORT_DISABLE_TELEMETRY: '1' },
+    });
+    return new FreshProcess(child, folder, oomKillsBefore, options.log);
+  }
+
+  override get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  protected override askToEnd(): void {
+    this.child.stdin?.end();
+  }
+}
+
+/** The command that starts an engine. */
+export function engineCommand(engine: EngineArguments): string[] {
+  return [process.execPath, ENGINE_MAIN, JSON.stringify(engine)];
 }
 
 function socketIn(folder: string): string {
@@ -173,7 +204,10 @@ function socketIn(folder: string): string {
  * whomever can't leave them behind. Where they are missing the engine still ends with its standard input, which it
  * sees between two steps.
  */
-async function guards({ lockFile, memoryLimitBytes }: EngineProcessOptions): Promise<string[]> {
+export async function guards({
+  lockFile,
+  memoryLimitBytes,
+}: Pick<EngineProcessOptions, 'lockFile' | 'memoryLimitBytes'>): Promise<string[]> {
   const command: string[] = [];
   if (lockFile !== undefined) {
     await mkdir(join(lockFile, '..'), { recursive: true });

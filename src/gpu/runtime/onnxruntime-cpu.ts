@@ -26,6 +26,9 @@ export async function createCpuSession(options: SessionOptions): Promise<Session
         outputs[name] = fromOrt(name, tensor);
       return outputs;
     },
+    // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.
+    prepareForCapture: async () => {},
+    afterRestore: async () => {},
     close: () => session.release(),
   };
 }

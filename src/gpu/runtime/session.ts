@@ -22,6 +22,10 @@ export function integerTensor(
 /** One graph, ready to run. Runs block the event loop on the CPU: sessions live in an engine process only. */
 export interface Session {
   run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+  /** Gives back what can be had again and must not, or need not, be in a snapshot. No run may follow. */
+  prepareForCapture(): Promise<void>;
+  /** Takes it again, in a process that was restored. */
+  afterRestore(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,207 @@
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { SnapshotInvalid } from '../../contract/errors.js';
+
+const run = promisify(execFile);
+
+/** CRIU 3.17, Debian 12's, can't read the memory maps of current kernels. */
+export const OLDEST_CRIU = [4, 1] as const;
+/** The release that `temporal-diffusion doctor --install` puts into the cache. */
+export const INSTALLED_CRIU = '4.1.1';
+
+/** Where a captured engine has its own files: its socket, its standard error, its memory. Private to each of them. */
+export const ENGINE_RUN = '/run';
+export const ENGINE_SOCKET = `${ENGINE_RUN}/engine.sock`;
+export const ENGINE_STDERR = `${ENGINE_RUN}/stderr`;
+export const ENGINE_MEMORY = `${ENGINE_RUN}/memory.img`;
+/** What CRIU has learned of the kernel; it keeps it only where /run is a tmpfs, and saves 25 ms with it. */
+const KERNEL_FEATURES = 'criu.kdat';
+
+export interface Criu {
+  readonly program: string;
+  /** Such as `4.1.1`. */
+  readonly version: string;
+}
+
+/**
+ * Finds CRIU: where `doctor --install` has put it, or on the PATH.
+ * @returns undefined where there is none
+ */
+export async function findCriu(
+  cacheFolder: string,
+  path = process.env.PATH ?? '',
+): Promise<Criu | undefined> {
+  const installed = join(criuFolder(cacheFolder), 'bin', 'criu');
+  // Its version is known without asking it, which would cost a restore 10 ms.
+  if (existsSync(installed)) return { program: installed, version: INSTALLED_CRIU };
+  const onPath = path.split(delimiter).map((folder) => join(folder, 'criu'));
+  for (const program of onPath.filter((candidate) => existsSync(candidate))) {
+    const version = await versionOf(program);
+    if (version !== undefined && isRecent(version)) return { program, version };
+  }
+  return undefined;
+}
+
+export function criuFolder(cacheFolder: string): string {
+  return join(cacheFolder, `criu-${INSTALLED_CRIU}`);
+}
+
+async function versionOf(program: string): Promise<string | undefined> {
+  const told = await run(program, ['--version']).catch(() => undefined);
+  return /^Version: (\d+(?:\.\d+)*)/m.exec(told?.stdout ?? '')?.[1];
+}
+
+export function isRecent(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > OLDEST_CRIU[0] || (major === OLDEST_CRIU[0] && minor >= OLDEST_CRIU[1]);
+}
+
+/**
+ * A folder for one engine, which becomes its /run. In memory where that is possible: a socket's path there is short,
+ * and CRIU believes its own notes about the kernel.
+ */
+export async function makeEngineFolder(criu: Criu): Promise<string> {
+  const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+  const folder = await mkdtemp(join(parent, 'tdiff-'));
+  const notes = await kernelNotes(criu, parent);
+  if (notes !== undefined) await copyFile(notes, join(folder, KERNEL_FEATURES)).catch(() => {});
+  return folder;
+}
+
+/** Keeps what CRIU has just learned of this kernel for the next engine. It is lost with the next boot, as it should be. */
+export async function keepKernelNotes(criu: Criu, folder: string): Promise<void> {
+  const parent = join(folder, '..');
+  if ((await kernelNotes(criu, parent)) !== undefined) return;
+  const target = notesFile(criu, parent);
+  try {
+    await mkdir(join(target, '..'), { mode: 0o700, recursive: true });
+    await copyFile(join(folder, KERNEL_FEATURES), `${target}.${process.pid}`);
+    await chmod(`${target}.${process.pid}`, 0o600);
+    await rename(`${target}.${process.pid}`, target);
+  } catch {
+    // It only saves time.
+  }
+}
+
+function notesFile({ version }: Criu, parent: string): string {
+  return join(parent, `temporal-diffusion-${process.getuid?.() ?? 0}`, `criu-${version}.kdat`);
+}
+
+/** The notes, where they are nobody's but ours: anybody may write to /dev/shm. */
+async function kernelNotes(criu: Criu, parent: string): Promise<string | undefined> {
+  const file = notesFile(criu, parent);
+  try {
+    const folder = await lstat(join(file, '..'));
+    if (!folder.isDirectory() || folder.uid !== process.getuid?.() || (folder.mode & 0o077) !== 0)
+      return undefined;
+    await stat(file);
+    return file;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The command that runs `rest` with `folder` as /run, seen by nobody else.
+ * @param script what else the shell does before; it ends with an `exec`
+ */
+export function withPrivateRun(folder: string, script: string, rest: readonly string[]): string[] {
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    `mount --bind "$1" ${ENGINE_RUN} && shift && ${script}`,
+    'sh',
+    folder,
+    ...rest,
+  ];
+}
+
+/** The command by which an engine starts that is to be captured: process 1 of a namespace of its own, on no terminal, and with no file open outside its own folder. */
+export function capturableCommand(folder: string, engine: readonly string[]): string[] {
+  const script = `exec unshare --fork --pid --kill-child=SIGKILL setsid "$@" </dev/null >/dev/null 2>${ENGINE_STDERR}`;
+  return withPrivateRun(folder, script, engine);
+}
+
+/**
+ * Writes the images of a process and ends it.
+ * @param pid as this process sees it
+ * @throws SnapshotInvalid with CRIU's own reason
+ */
+export async function dump(
+  criu: Criu,
+  pid: number,
+  images: string,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  // In the engine's own mount namespace its files have the names that they will have again.
+  const command = ['--target', String(pid), '--mount', '--wdns=/', criu.program];
+  const options = ['dump', '--tree', String(pid), '--images-dir', images, '--work-dir', folder];
+  const child = spawn('nsenter', [...command, ...options, ...COMMON_OPTIONS, '--log-file', 'dump.log'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    ...(signal && { signal, killSignal: 'SIGKILL' }),
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code === 0) return;
+  const reason = (await criuErrors(join(folder, 'dump.log'))) || said.trim();
+  throw new SnapshotInvalid(`CRIU can't capture the engine: ${reason} [engine=${pid}, exit=${code}]`);
+}
+
+/**
+ * The command that restores an engine and stays as its parent: killing it kills the engine.
+ * The engine's standard error is the command's own.
+ */
+export function restoreCommand(criu: Criu, images: string, folder: string): string[] {
+  const script = `cd "$1" && shift && exec "$@" 5<memory.img`;
+  return withPrivateRun(folder, script, [
+    images,
+    criu.program,
+    'restore',
+    '--images-dir',
+    '.',
+    '--work-dir',
+    folder,
+    ...COMMON_OPTIONS,
+    '--log-file',
+    'restore.log',
+    '--inherit-fd',
+    `fd[2]:${ENGINE_STDERR.slice(1)}`,
+    '--inherit-fd',
+    `fd[5]:${ENGINE_MEMORY.slice(1)}`,
+  ]);
+}
+
+/** Control groups are the host's affair: a restored engine belongs to whoever restores it. */
+const COMMON_OPTIONS = ['--manage-cgroups=ignore', '-v2'];
+
+/** What CRIU said was wrong; empty where it said nothing. */
+export async function criuErrors(logFile: string): Promise<string> {
+  const text = await readFile(logFile, 'utf8').catch(() => '');
+  // This one is told on machines that withhold CAP_SYS_RESOURCE, and means nothing.
+  const errors = text
+    .split('\n')
+    .filter((line) => /Error \(/.test(line) && !/rlimit: Can't setup/.test(line));
+  return errors
+    .slice(0, 3)
+    .map((line) => line.replace(/^\([\d.]+\)\s*/, ''))
+    .join('; ');
+}
+
+export async function removeEngineFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { writeAtomically } from '../../storage/atomic-write.js';
+import type { FileFacts } from './manifest.js';
+
+const Remembered = z.record(z.string(), z.string());
+
+/**
+ * Digests of files that are read once and then known by what `stat` says of them. Unlike a modification time, the
+ * time of the last change can't be set by a copy or a careless edit.
+ */
+export class FileDigests {
+  #known: Record<string, string> | undefined;
+  #hasLearned = false;
+
+  constructor(private readonly memoryFile: string) {}
+
+  /** @throws what the file system throws */
+  async facts(file: string): Promise<FileFacts> {
+    const { key, bytes } = signature(file);
+    const known = await this.#read();
+    const remembered = known[key];
+    if (remembered !== undefined) return { bytes, sha256: remembered };
+    const sha256 = await digestOf(file);
+    known[key] = sha256;
+    this.#hasLearned = true;
+    return { bytes, sha256 };
+  }
+
+  /** Whether the file is what it was. Its contents are read only where it changed since they last were. */
+  async matches(file: string, expected: FileFacts): Promise<boolean> {
+    // A size is cheaper than a digest.
+    return signature(file).bytes === expected.bytes && (await this.facts(file)).sha256 === expected.sha256;
+  }
+
+  /** Keeps what was learned for the next process. */
+  async remember(): Promise<void> {
+    if (!this.#hasLearned) return;
+    this.#hasLearned = false;
+    try {
+      await mkdir(dirname(this.memoryFile), { recursive: true, mode: 0o700 });
+      await writeAtomically(this.memoryFile, Buffer.from(JSON.stringify(this.#known)), {
+        durable: false,
+        mode: 0o600,
+      });
+    } catch {
+      // It only saves time.
+    }
+  }
+
+  async #read(): Promise<Record<string, string>> {
+    if (this.#known) return this.#known;
+    try {
+      this.#known = Remembered.parse(JSON.parse(await readFile(this.memoryFile, 'utf8')));
+    } catch {
+      this.#known = {};
+    }
+    return this.#known;
+  }
+}
+
+/** At once: for the sixty files of a snapshot that is five times as fast. */
+function signature(file: string): { key: string; bytes: number } {
+  const { size, ino, dev, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
+  // Not the name: images are written under another one than they are used under.
+  return { key: [size, dev, ino, mtimeNs, ctimeNs].join(':'), bytes: Number(size) };
+}
+
+export async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}

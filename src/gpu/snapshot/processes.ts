@@ -1,0 +1,209 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Logger } from 'pino';
+import type { EngineArguments } from '../engine/arguments.js';
+import { encodeFrame } from '../engine/frames.js';
+import type { ParentMessage } from '../engine/protocol.js';
+import { EngineProcess, engineCommand, guards } from '../host/engine-process.js';
+import { oomKills } from '../host/oom-killer.js';
+import {
+  type Criu,
+  capturableCommand,
+  criuErrors,
+  ENGINE_SOCKET,
+  keepKernelNotes,
+  makeEngineFolder,
+  restoreCommand,
+} from './criu.js';
+import { capturedEnvironment } from './identity.js';
+
+const run = promisify(execFile);
+
+export interface CapturableOptions {
+  readonly criu: Criu;
+  readonly arguments: Omit<EngineArguments, 'socket' | 'capture'>;
+  readonly log: Logger;
+}
+
+/** An engine that is started to be captured. */
+export class CapturableProcess extends EngineProcess {
+  #pid: number | undefined;
+
+  static async spawn({ criu, arguments: engine, log }: CapturableOptions): Promise<CapturableProcess> {
+    const folder = await makeEngineFolder(criu);
+    const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true });
+    const child = spawnCommand(
+      [...(await guards({})), ...capturableCommand(folder, command)],
+      // io_uring can't be captured. LANG: no file of the user's locale has to be the same later.
+      {
+        ...capturedEnvironment(),
+        LANG: 'C.UTF-8',
+        ORT_DISABLE_TELEMETRY: '1',
+        UV_USE_IO_URING: '0',
+        ...pathOnly(),
+      },
+      'ignore',
+    );
+    return new CapturableProcess(child, folder, await oomKills(), log);
+  }
+
+  override get pid(): number | undefined {
+    this.#pid ??= onlyChildOf(this.child.pid);
+    return this.#pid;
+  }
+
+  protected override askToEnd(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  /** What it wrote went to a file: a pipe to us would be a connection that can't be captured. */
+  protected override async beforeRemoval(folder: string): Promise<void> {
+    // What we hold is its parent, which it outlives by a moment.
+    while (this.#pid !== undefined && (await isAlive(this.#pid))) await setTimeout(ENDING_PAUSE_MS);
+    const text = await readFile(join(folder, 'stderr'), 'utf8').catch(() => '');
+    // util-linux 2.38 says this whenever its child has ended.
+    this.hear(text.replace(/^unshare: sigprocmask unblock failed.*\n/m, ''));
+  }
+}
+
+export interface RestoreOptions {
+  readonly criu: Criu;
+  /** A snapshot's folder: locked, shared, while the engine lives. */
+  readonly snapshot: string;
+  /** Where in it the images are. */
+  readonly images: string;
+  /** A file that is locked while the engine lives: nobody else's engine starts on this device. */
+  readonly lockFile?: string;
+  readonly memoryLimitBytes?: number;
+  readonly log: Logger;
+}
+
+/** An engine that CRIU restores. CRIU stays as its parent: they die together. */
+export class RestoredProcess extends EngineProcess {
+  #pid: number | undefined;
+  #parent: Socket | undefined;
+  readonly #startedAt = Date.now();
+
+  private constructor(
+    child: ChildProcess,
+    folder: string,
+    oomKillsBefore: number,
+    private readonly options: RestoreOptions,
+  ) {
+    super(child, folder, oomKillsBefore, options.log);
+  }
+
+  static async restore(options: RestoreOptions): Promise<RestoredProcess> {
+    const { criu, snapshot, images, lockFile } = options;
+    const folder = await makeEngineFolder(criu);
+    const oomKillsBefore = await oomKills();
+    const child = spawnCommand(
+      [
+        ...(await guards({ ...(lockFile !== undefined && { lockFile }) })),
+        ...['flock', '--shared', '--nonblock', '--no-fork', snapshot],
+        ...restoreCommand(criu, images, folder),
+      ],
+      { LANG: 'C.UTF-8', ...pathOnly() },
+      'pipe',
+    );
+    return new RestoredProcess(child, folder, oomKillsBefore, options);
+  }
+
+  override get pid(): number | undefined {
+    this.#pid ??= onlyChildOf(this.child.pid);
+    return this.#pid;
+  }
+
+  /** The engine answers as soon as CRIU lets it go on: its socket is there before. */
+  override async connect(deadline: number): Promise<Socket> {
+    const socket = await super.connect(deadline);
+    this.#parent = socket;
+    const wake: ParentMessage = {
+      type: 'wake',
+      startedAt: this.#startedAt,
+      logLevel: this.options.log.level,
+    };
+    for (const part of encodeFrame(wake)) socket.write(part);
+    const { memoryLimitBytes } = this.options;
+    if (memoryLimitBytes !== undefined && this.pid !== undefined) {
+      await run('prlimit', ['--pid', String(this.pid), `--data=${memoryLimitBytes}`]);
+    }
+    void keepKernelNotes(this.options.criu, this.folder);
+    return socket;
+  }
+
+  /** It ends with the connection that woke it. */
+  protected override askToEnd(): void {
+    this.#parent?.end();
+  }
+
+  /** CRIU does not tell how its child ended. */
+  protected override get mayBeKilled(): boolean {
+    return true;
+  }
+
+  protected override async beforeRemoval(folder: string): Promise<void> {
+    this.hear(await criuErrors(join(folder, 'restore.log')));
+  }
+}
+
+function spawnCommand(
+  [command = '', ...rest]: readonly string[],
+  env: NodeJS.ProcessEnv,
+  stderr: 'ignore' | 'pipe',
+): ChildProcess {
+  return spawn(command, rest, { cwd: '/', stdio: ['ignore', 'ignore', stderr], env });
+}
+
+/** The programs before the engine are found by it; the engine itself uses none. */
+function pathOnly(): NodeJS.ProcessEnv {
+  return { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+}
+
+function onlyChildOf(pid: number | undefined): number | undefined {
+  if (pid === undefined) return undefined;
+  try {
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean);
+    return child === undefined ? undefined : Number(child);
+  } catch {
+    return undefined;
+  }
+}
+
+const ENDING_PAUSE_MS = 5;
+
+/** Whether a process is there, and more than a zombie. */
+async function isAlive(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return status !== '' && !/^State:\s+[ZX]/m.test(status);
+}
+
+/** How many sockets a process has open. */
+export async function openSockets(pid: number): Promise<number> {
+  const descriptors = `/proc/${pid}/fd`;
+  const targets = (await readdir(descriptors)).map((name) =>
+    readlink(join(descriptors, name)).catch(() => ''),
+  );
+  return (await Promise.all(targets)).filter((target) => target.startsWith('socket:')).length;
+}
+
+/** The files that a process has mapped. */
+export async function mappedFilesOf(pid: number): Promise<string[]> {
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
+  const paths = maps.split('\n').flatMap((line) => /^(?:\S+\s+){5}(\/.*)$/.exec(line)?.[1] ?? []);
+  return [...new Set(paths)].sort();
+}
+
+/** Bytes of a process's memory that are no file's. */
+export async function anonymousBytes(pid: number): Promise<number> {
+  const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kilobytes ?? 0) * 1024;
+}

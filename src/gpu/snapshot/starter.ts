@@ -1,0 +1,259 @@
+import type { Logger } from 'pino';
+import { CheckpointInvalid, DeviceBusy, EngineStalled } from '../../contract/errors.js';
+import type { Hello } from '../engine/protocol.js';
+import { EngineConnection } from '../host/engine-connection.js';
+import { FreshProcess } from '../host/engine-process.js';
+import { type CaptureOptions, captureSnapshot, warmUpOf } from './capture.js';
+import { type Criu, findCriu } from './criu.js';
+import { type EngineDescription, identityOf, slotOf } from './identity.js';
+import type { SnapshotIdentity, SnapshotManifest } from './manifest.js';
+import { RestoredProcess } from './processes.js';
+import type { StartMode } from './start-mode.js';
+import {
+  type Experience,
+  FALLBACK_REASONS,
+  type FallbackReason,
+  type Snapshot,
+  type SnapshotStore,
+  Unusable,
+} from './store.js';
+
+/** How engines of one host have started, for a metric. */
+export interface Starts {
+  fresh: number;
+  restored: number;
+  /** Fresh starts that should have been restores, by reason. */
+  readonly fallbacks: Record<FallbackReason, number>;
+}
+
+export function noStarts(): Starts {
+  const fallbacks = Object.fromEntries(FALLBACK_REASONS.map((reason) => [reason, 0]));
+  return { fresh: 0, restored: 0, fallbacks: fallbacks as Record<FallbackReason, number> };
+}
+
+export interface SnapshotStarterOptions {
+  readonly mode: Exclude<StartMode, 'fresh'>;
+  readonly engine: EngineDescription;
+  readonly store: SnapshotStore;
+  /** Default: found on the PATH or in the cache. */
+  readonly criu?: Criu;
+  /** Milliseconds that a restore may take. Default: 10,000. */
+  readonly restoreTimeoutMs?: number;
+  /** A file that an engine keeps locked while it lives. */
+  readonly lockFile?: string;
+  readonly memoryLimitBytes?: number;
+  /** Options of a capture, for measurements. */
+  readonly capture?: Pick<CaptureOptions, 'warmUps'>;
+  readonly log: Logger;
+}
+
+export interface RestoredEngine {
+  readonly process: RestoredProcess;
+  /** In `performance.now()`'s milliseconds. */
+  readonly deadline: number;
+  /** Says what came of it: after a greeting, whose sender is checked, or an error. */
+  greeted(hello: Hello): Promise<void>;
+  failed(error: unknown): Promise<Unusable>;
+}
+
+const RESTORE_TIMEOUT_MS = 10_000;
+
+/** Restores engines of one kind, and makes the snapshot that they are restored from. */
+export class SnapshotStarter {
+  #criu: Promise<Criu | undefined> | undefined;
+
+  constructor(private readonly options: SnapshotStarterOptions) {}
+
+  /**
+   * Begins to restore an engine.
+   * @throws Unusable where none can be; the snapshot is then already set aside
+   * @throws CheckpointInvalid
+   */
+  async restore(): Promise<RestoredEngine> {
+    const { store, log, mode } = this.options;
+    const began = performance.now();
+    const [criu, identity] = await Promise.all([this.#findCriu(), identityOf(this.options.engine)]);
+    const slot = slotOf(identity);
+    let snapshot: Snapshot;
+    try {
+      snapshot = await store.open(slot);
+      if (mode === 'auto') requireFaster(snapshot.experience);
+      await store.check(snapshot, identity);
+    } catch (error) {
+      throw await this.#refuse(slot, error);
+    }
+    const { lockFile, memoryLimitBytes } = this.options;
+    const process = await RestoredProcess.restore({
+      criu,
+      snapshot: snapshot.folder,
+      images: snapshot.images,
+      ...(lockFile !== undefined && { lockFile }),
+      ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+      log,
+    });
+    log.debug({ slot, ms: performance.now() - began }, 'restore begun');
+    const { manifest, experience } = snapshot;
+    return {
+      process,
+      deadline: performance.now() + (this.options.restoreTimeoutMs ?? RESTORE_TIMEOUT_MS),
+      async greeted(hello) {
+        if (
+          hello.start !== 'restored' ||
+          hello.graphDigest !== manifest.graphDigest ||
+          hello.model.digest !== identity.modelDigest
+        ) {
+          throw new Unusable('damaged', 'the restored engine is not the one that was captured');
+        }
+        void store.learn(slot, manifest.id, { failures: 0, usedAt: new Date().toISOString() });
+      },
+      async failed(error) {
+        const reason =
+          error instanceof Unusable ? error.reason : error instanceof EngineStalled ? 'timeout' : 'failed';
+        const message = error instanceof Error ? error.message : String(error);
+        await store.learn(slot, manifest.id, { failures: experience.failures + 1, lastFailure: message });
+        return new Unusable(reason, message, { cause: error });
+      },
+    };
+  }
+
+  /**
+   * Makes the snapshot, where there is none, and measures both ways to start once.
+   * @returns undefined where another process is making it and `wait` is not set, or where it is disabled and `replace` is not
+   */
+  async create(
+    options: {
+      readonly wait?: boolean;
+      readonly replace?: boolean;
+      readonly measure?: boolean;
+      readonly signal?: AbortSignal;
+    } = {},
+  ): Promise<{ slot: string; manifest: SnapshotManifest; experience: Experience } | undefined> {
+    const { store, engine, log } = this.options;
+    const [criu, identity] = await Promise.all([this.#findCriu(), identityOf(engine)]);
+    const slot = slotOf(identity);
+    const present = await this.#present(slot, identity);
+    if (present?.isDisabled && !options.replace) return undefined;
+    const build = async (folder: string): Promise<SnapshotManifest> => {
+      const began = performance.now();
+      const manifest = await captureSnapshot(folder, {
+        ...this.options.capture,
+        criu,
+        engine,
+        identity,
+        digests: store.digests,
+        ...(options.signal && { signal: options.signal }),
+        log,
+      });
+      log.info({ slot, ms: Math.round(performance.now() - began), ...manifest.memory }, 'snapshot captured');
+      return manifest;
+    };
+    const manifest = await store.make(slot, build, options);
+    if (!manifest) return undefined;
+    if (options.measure) await this.#measure(slot, manifest, options.signal);
+    return { slot, manifest, experience: (await store.open(slot)).experience };
+  }
+
+  /** What is there and may stay there. What may not is set aside. */
+  async #present(slot: string, identity: SnapshotIdentity): Promise<{ isDisabled: boolean } | undefined> {
+    try {
+      await this.options.store.check(await this.options.store.open(slot), identity);
+      return { isDisabled: false };
+    } catch (error) {
+      await this.#refuse(slot, error);
+      return error instanceof Unusable && error.reason === 'disabled' ? { isDisabled: true } : undefined;
+    }
+  }
+
+  /** Once on this host: with the same picture, each in a process of its own, in alternation. */
+  async #measure(slot: string, manifest: SnapshotManifest, signal?: AbortSignal): Promise<void> {
+    const { store, engine, log } = this.options;
+    const { experience } = await store.open(slot);
+    if (experience.measured) return;
+    const restored = await this.#forMeasurement();
+    const fresh = () => FreshProcess.spawn({ arguments: { ...engine, logLevel: log.level }, log });
+    const times = { fresh: [] as number[], restored: [] as number[] };
+    for (let round = 0; round < MEASURED_ROUNDS; round++) {
+      times.fresh.push(await timeToPicture(fresh, signal));
+      times.restored.push(await timeToPicture(restored, signal));
+    }
+    // What else runs on the host can only make them slower.
+    const measured = {
+      freshMs: Math.round(Math.min(...times.fresh)),
+      restoredMs: Math.round(Math.min(...times.restored)),
+      at: new Date().toISOString(),
+    };
+    await store.learn(slot, manifest.id, { measured });
+    log.info({ slot, ...measured }, 'both ways to start measured');
+  }
+
+  async #forMeasurement(): Promise<() => Promise<RestoredProcess>> {
+    const starter = new SnapshotStarter({ ...this.options, mode: 'snapshot' });
+    return async () => (await starter.restore()).process;
+  }
+
+  /** @throws Unusable */
+  async #findCriu(): Promise<Criu> {
+    this.#criu ??= this.options.criu
+      ? Promise.resolve(this.options.criu)
+      : findCriu(this.options.engine.cacheFolder);
+    const criu = await this.#criu;
+    if (!criu) {
+      throw new Unusable(
+        'unsupported',
+        'there is no CRIU on this machine; `temporal-diffusion doctor` says what snapshots need',
+      );
+    }
+    return criu;
+  }
+
+  async #refuse(slot: string, error: unknown): Promise<unknown> {
+    if (!(error instanceof Unusable)) return error;
+    if (['damaged', 'stale', 'foreign'].includes(error.reason))
+      await this.options.store.setAside(slot, error);
+    return error;
+  }
+}
+
+/** @throws Unusable */
+function requireFaster({ measured }: Experience): void {
+  if (!measured) throw new Unusable('unmeasured', 'it was not measured on this host yet');
+  const { freshMs, restoredMs } = measured;
+  if (restoredMs >= freshMs) {
+    throw new Unusable(
+      'slower',
+      `a fresh start took ${freshMs} ms to its first picture, a restored one ${restoredMs} ms`,
+    );
+  }
+}
+
+const MEASURED_ROUNDS = 2;
+const MEASURE_TIMEOUT_MS = 120_000;
+
+async function timeToPicture(
+  start: () => Promise<FreshProcess | RestoredProcess>,
+  signal?: AbortSignal,
+): Promise<number> {
+  signal?.throwIfAborted();
+  const began = performance.now();
+  const process = await start();
+  const kill = () => void process.kill();
+  signal?.addEventListener('abort', kill);
+  try {
+    const engine = await EngineConnection.greet(process, began + MEASURE_TIMEOUT_MS, {
+      stallMs: MEASURE_TIMEOUT_MS,
+      cancelGraceMs: MEASURE_TIMEOUT_MS,
+      onLost: () => {},
+    });
+    await engine.render({ items: warmUpOf(engine.hello.model) });
+    return performance.now() - began;
+  } finally {
+    signal?.removeEventListener('abort', kill);
+    await process.kill();
+    signal?.throwIfAborted();
+  }
+}
+
+/** Whether a restore that failed so says something about the snapshot. */
+export function isSnapshotsFault(error: unknown): boolean {
+  return !(error instanceof DeviceBusy || error instanceof CheckpointInvalid);
+}
