@@ -3,7 +3,17 @@ export { readProvenance } from './activities/provenance.js';
 export * from './contract/errors.js';
 export type { Provenance } from './contract/job.js';
 export { DiffusionPlugin, type DiffusionPluginOptions } from './plugin.js';
-export { type BlobOptions, type BlobStore, createFolderStore, openStore } from './storage/index.js';
+export {
+  type BlobOptions,
+  type BlobStore,
+  createFolderStore,
+  createS3Store,
+  type DownloadOptions,
+  openStore,
+  openStoreOf,
+  type S3Limits,
+  type S3StoreOptions,
+} from './storage/index.js';
 export {
   createDiffusionWorker,
   type DiffusionWorker,

@@ -33,6 +33,10 @@ try {
 }
 after(() => server?.close());
 
+/** A test that is skipped, and counted as such, where there can be no server. A skipped suite would count as nothing. */
+const testOnServer = (name: string, work: () => Promise<void>): void =>
+  void test(name, { skip: missing }, work);
+
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('the address of an S3 store', () => {
@@ -158,7 +162,7 @@ test('a store without a region, or without credentials, says what is missing', a
   });
 });
 
-describe('an S3 store', { skip: missing }, () => {
+describe('an S3 store', () => {
   let s3: S3Server;
   let proxy: S3Proxy;
   let bucket: string;
@@ -172,27 +176,27 @@ describe('an S3 store', { skip: missing }, () => {
       prefix: 'renders',
       endpoint: proxy.endpoint,
       credentials: s3.credentials,
-      limits: { backOffMs: 2, ...limits },
+      limits: { backOffMs: 2, attemptMs: 20_000, ...limits },
       ...options,
     });
   }
 
   beforeEach(async () => {
-    assert.ok(server);
+    if (!server) return;
     s3 = server;
     proxy = await startS3Proxy(s3.endpoint);
     bucket = `pictures-${buckets++}`;
     await s3.makeBucket(bucket);
     store = storeWith();
   });
-  afterEach(() => proxy.close());
+  afterEach(() => proxy?.close());
 
   /** What a request of the proxy's log was, in order. */
   const methods = (): string[] => proxy.requests.map(({ method }) => method);
   const headers = async (key: string) =>
     s3.client.send(new HeadObjectCommand({ Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' }));
 
-  test('gives back what was put, by key and by address, also in another process', async () => {
+  testOnServer('gives back what was put, by key and by address, also in another process', async () => {
     const bytes = randomBytes(1000);
     const url = await store.put('blobs/夜の 猫+%.png', bytes, PNG);
     assert.equal(
@@ -213,40 +217,46 @@ describe('an S3 store', { skip: missing }, () => {
     );
   });
 
-  test('keeps media type, SHA-256 and the server-side checksum with the picture and with its readable copy', async () => {
-    const bytes = randomBytes(1000);
-    await store.put('blobs/a.png', bytes, PNG);
-    await store.alias('blobs/a.png', 'pizza.png', PNG);
-    for (const key of ['renders/blobs/a.png', 'renders/pizza.png']) {
-      const { ContentType, Metadata, ChecksumSHA256, ContentLength } = await headers(key);
-      assert.deepEqual(
-        { ContentType, Metadata, ChecksumSHA256, ContentLength },
-        {
-          ContentType: 'image/png',
-          Metadata: { sha256: sha256(bytes) },
-          ChecksumSHA256: Buffer.from(sha256(bytes), 'hex').toString('base64'),
-          ContentLength: 1000,
-        },
+  testOnServer(
+    'keeps media type, SHA-256 and the server-side checksum with the picture and with its readable copy',
+    async () => {
+      const bytes = randomBytes(1000);
+      await store.put('blobs/a.png', bytes, PNG);
+      await store.alias('blobs/a.png', 'pizza.png', PNG);
+      for (const key of ['renders/blobs/a.png', 'renders/pizza.png']) {
+        const { ContentType, Metadata, ChecksumSHA256, ContentLength } = await headers(key);
+        assert.deepEqual(
+          { ContentType, Metadata, ChecksumSHA256, ContentLength },
+          {
+            ContentType: 'image/png',
+            Metadata: { sha256: sha256(bytes) },
+            ChecksumSHA256: Buffer.from(sha256(bytes), 'hex').toString('base64'),
+            ContentLength: 1000,
+          },
+        );
+      }
+    },
+  );
+
+  testOnServer(
+    'writes only under the condition that nothing is there, and takes what is there if it is the same',
+    async () => {
+      const bytes = randomBytes(1000);
+      const url = await store.put('a', bytes, PNG);
+      assert.deepEqual(methods(), ['PUT']);
+      assert.equal(await store.put('a', bytes, PNG), url);
+      assert.deepEqual(methods(), ['PUT', 'PUT', 'GET']);
+      const [first, second] = proxy.requests;
+      assert.equal(first?.headers['if-none-match'], '*');
+      assert.equal(second?.headers['if-none-match'], '*');
+      assert.equal(
+        first?.headers['x-amz-checksum-sha256'],
+        Buffer.from(sha256(bytes), 'hex').toString('base64'),
       );
-    }
-  });
+    },
+  );
 
-  test('writes only under the condition that nothing is there, and takes what is there if it is the same', async () => {
-    const bytes = randomBytes(1000);
-    const url = await store.put('a', bytes, PNG);
-    assert.deepEqual(methods(), ['PUT']);
-    assert.equal(await store.put('a', bytes, PNG), url);
-    assert.deepEqual(methods(), ['PUT', 'PUT', 'GET']);
-    const [first, second] = proxy.requests;
-    assert.equal(first?.headers['if-none-match'], '*');
-    assert.equal(second?.headers['if-none-match'], '*');
-    assert.equal(
-      first?.headers['x-amz-checksum-sha256'],
-      Buffer.from(sha256(bytes), 'hex').toString('base64'),
-    );
-  });
-
-  test('replaces what is damaged, and only what it has seen', async () => {
+  testOnServer('replaces what is damaged, and only what it has seen', async () => {
     const bytes = randomBytes(1000);
     await store.put('a', bytes, PNG);
     const { ETag } = await headers('renders/a');
@@ -261,7 +271,7 @@ describe('an S3 store', { skip: missing }, () => {
     assert.deepEqual(await store.get('a'), other);
   });
 
-  test('never hands out what is damaged', async () => {
+  testOnServer('never hands out what is damaged', async () => {
     await store.put('a', randomBytes(1000), PNG);
     await s3.damageObject(bucket, 'renders/a', randomBytes(1000));
     await assert.rejects(store.get('a'), (error) => {
@@ -274,7 +284,7 @@ describe('an S3 store', { skip: missing }, () => {
     });
   });
 
-  test('gives a second name by a copy on the server, again and again', async () => {
+  testOnServer('gives a second name by a copy on the server, again and again', async () => {
     await store.put('blobs/a', randomBytes(100), PNG);
     const url = await store.alias('blobs/a', '夜の 猫+%.png', PNG);
     assert.equal(await store.alias('blobs/a', '夜の 猫+%.png', PNG), url);
@@ -290,25 +300,28 @@ describe('an S3 store', { skip: missing }, () => {
   });
 
   // This server copies whatever the condition says; S3 itself answers as the proxy does here.
-  test('leaves a second name as it is where that is taken by the same picture, and replaces another', async () => {
-    const taken: Fault = { kind: 'answer', status: 412, code: 'PreconditionFailed' };
-    const bytes = randomBytes(100);
-    await store.put('blobs/a', bytes, PNG);
-    await store.alias('blobs/a', 'pizza', PNG);
-    proxy.fail('COPY', taken);
-    await store.alias('blobs/a', 'pizza', PNG);
-    assert.deepEqual(methods(), ['PUT', 'COPY', 'COPY', 'GET', 'GET']);
+  testOnServer(
+    'leaves a second name as it is where that is taken by the same picture, and replaces another',
+    async () => {
+      const taken: Fault = { kind: 'answer', status: 412, code: 'PreconditionFailed' };
+      const bytes = randomBytes(100);
+      await store.put('blobs/a', bytes, PNG);
+      await store.alias('blobs/a', 'pizza', PNG);
+      proxy.fail('COPY', taken);
+      await store.alias('blobs/a', 'pizza', PNG);
+      assert.deepEqual(methods(), ['PUT', 'COPY', 'COPY', 'GET', 'GET']);
 
-    await store.put('blobs/b', Buffer.from('b'), PNG);
-    const { ETag } = await headers('renders/pizza');
-    proxy.fail('COPY', taken);
-    await store.alias('blobs/b', 'pizza', PNG);
-    assert.equal((await store.get('pizza')).toString(), 'b');
-    const last = proxy.requests.filter(({ method }) => method === 'COPY').at(-1);
-    assert.equal(last?.headers['if-match'], ETag);
-  });
+      await store.put('blobs/b', Buffer.from('b'), PNG);
+      const { ETag } = await headers('renders/pizza');
+      proxy.fail('COPY', taken);
+      await store.alias('blobs/b', 'pizza', PNG);
+      assert.equal((await store.get('pizza')).toString(), 'b');
+      const last = proxy.requests.filter(({ method }) => method === 'COPY').at(-1);
+      assert.equal(last?.headers['if-match'], ETag);
+    },
+  );
 
-  test('keeps one whole object where many put one key at the same time', async () => {
+  testOnServer('keeps one whole object where many put one key at the same time', async () => {
     const bytes = randomBytes(300_000);
     await Promise.all(
       Array.from({ length: 20 }, async () => {
@@ -322,21 +335,24 @@ describe('an S3 store', { skip: missing }, () => {
     assert.ok(methods().filter((method) => method === 'GET').length >= 10);
   });
 
-  test('keeps one of two where two put different things under one key', async () => {
+  testOnServer('keeps one of two where two put different things under one key', async () => {
     const candidates = [randomBytes(200_000), randomBytes(200_000)];
     await Promise.all(candidates.map((bytes) => store.put('a', bytes, PNG)));
     const kept = await store.get('a');
     assert.ok(candidates.some((bytes) => bytes.equals(kept)));
   });
 
-  test('proves that it can write and read before work begins, with one small object that stays', async () => {
-    await store.check();
-    await store.check();
-    assert.deepEqual(await s3.objects(bucket), ['renders/.probe']);
-    assert.deepEqual([...new Set(methods())].sort(), ['GET', 'PUT']);
-  });
+  testOnServer(
+    'proves that it can write and read before work begins, with one small object that stays',
+    async () => {
+      await store.check();
+      await store.check();
+      assert.deepEqual(await s3.objects(bucket), ['renders/.probe']);
+      assert.deepEqual([...new Set(methods())].sort(), ['GET', 'PUT']);
+    },
+  );
 
-  test('gives URLs that download for whoever has them, for as long as was asked', async () => {
+  testOnServer('gives URLs that download for whoever has them, for as long as was asked', async () => {
     const bytes = randomBytes(1000);
     const address = await store.put('夜 +%.png', bytes, PNG);
     const url = await store.downloadUrl(address, { expiresInSeconds: 60 });
@@ -378,7 +394,7 @@ describe('an S3 store', { skip: missing }, () => {
       { kind: 'stall-response' },
     ];
     for (const fault of writeFaults) {
-      test(`a put with ${describeFault(fault)}`, async () => {
+      testOnServer(`a put with ${describeFault(fault)}`, async () => {
         const patient = storeWith({ idleMs: 1500 });
         const bytes = randomBytes(LARGE);
         proxy.fail('PUT', fault, fault);
@@ -399,7 +415,7 @@ describe('an S3 store', { skip: missing }, () => {
       { kind: 'stall-response' },
     ];
     for (const fault of copyFaults) {
-      test(`an alias with ${describeFault(fault)}`, async () => {
+      testOnServer(`an alias with ${describeFault(fault)}`, async () => {
         const patient = storeWith({ idleMs: 1500 });
         const bytes = randomBytes(1000);
         await patient.put('blobs/a', bytes, PNG);
@@ -422,7 +438,7 @@ describe('an S3 store', { skip: missing }, () => {
       { kind: 'trickle-response', everyMs: 50 },
     ];
     for (const fault of readFaults) {
-      test(`a get with ${describeFault(fault)}`, async () => {
+      testOnServer(`a get with ${describeFault(fault)}`, async () => {
         const patient = storeWith({ idleMs: 1500, attemptMs: 3000 });
         const bytes = randomBytes(LARGE);
         const url = await patient.put('blobs/a', bytes, PNG);
@@ -434,7 +450,7 @@ describe('an S3 store', { skip: missing }, () => {
     }
   });
 
-  test('waits for a server that is slow but alive', async () => {
+  testOnServer('waits for a server that is slow but alive', async () => {
     const bytes = randomBytes(LARGE);
     const late: Fault = { kind: 'delay-response', byMs: 500 };
     proxy.fail('PUT', late);
@@ -444,7 +460,7 @@ describe('an S3 store', { skip: missing }, () => {
     assert.deepEqual(methods(), ['PUT', 'GET']);
   });
 
-  test('leaves nothing under the key of a put that was cut off, whole or in part', async () => {
+  testOnServer('leaves nothing under the key of a put that was cut off, whole or in part', async () => {
     for (const afterBytes of [0, 1, 1_000_000, LARGE - 1]) {
       proxy.fail('PUT', { kind: 'cut-request', afterBytes });
       await assert.rejects(
@@ -460,47 +476,53 @@ describe('an S3 store', { skip: missing }, () => {
     await assert.rejects(store.get('a'), /there is no such object/);
   });
 
-  test('gives up after so many attempts, as something that may pass, and says where and why', async () => {
-    proxy.fail('PUT', ...Array.from({ length: 9 }, () => unavailable));
-    await assert.rejects(store.put('blobs/a', randomBytes(10), PNG), (error) => {
-      assert.ok(error instanceof StorageUnavailable);
-      assert.equal(error.retry, true);
-      assert.equal(
-        error.message,
-        `can't write s3://${bucket}/renders/blobs/a?endpoint=${proxy.endpoint} at the moment: told to; ` +
-          'if this lasts, check that the server runs and that the endpoint is right ' +
-          `[bucket=${bucket}, key=renders/blobs/a, code=SlowDown, status=503, attempts=5]`,
+  testOnServer(
+    'gives up after so many attempts, as something that may pass, and says where and why',
+    async () => {
+      proxy.fail('PUT', ...Array.from({ length: 9 }, () => unavailable));
+      await assert.rejects(store.put('blobs/a', randomBytes(10), PNG), (error) => {
+        assert.ok(error instanceof StorageUnavailable);
+        assert.equal(error.retry, true);
+        assert.equal(
+          error.message,
+          `can't write s3://${bucket}/renders/blobs/a?endpoint=${proxy.endpoint} at the moment: told to; ` +
+            'if this lasts, check that the server runs and that the endpoint is right ' +
+            `[bucket=${bucket}, key=renders/blobs/a, code=SlowDown, status=503, attempts=5]`,
+        );
+        assert.ok(error.cause instanceof Error);
+        assert.equal(error.cause.name, 'SlowDown');
+        return true;
+      });
+      assert.equal(methods().length, 5);
+    },
+  );
+
+  testOnServer(
+    'gives up on a server that stays silent, that never comes to an end, and that is not there',
+    async () => {
+      const hasty = storeWith({ attempts: 2, idleMs: 300 });
+      const trickle: Fault = { kind: 'trickle-response', everyMs: 50 };
+      await store.put('blobs/a', randomBytes(1000), PNG);
+      proxy.fail('GET', trickle, trickle);
+      await assert.rejects(
+        storeWith({ attempts: 2, attemptMs: 300 }).get('blobs/a'),
+        /at the moment: no whole answer within 300 ms; .*attempts=2\]/,
       );
-      assert.ok(error.cause instanceof Error);
-      assert.equal(error.cause.name, 'SlowDown');
-      return true;
-    });
-    assert.equal(methods().length, 5);
-  });
+      proxy.fail('GET', { kind: 'stall-request' }, { kind: 'stall-request' });
+      await assert.rejects(
+        hasty.get('a'),
+        /timed out after 300 ms of inactivity.*code=TimeoutError, attempts=2\]/,
+      );
 
-  test('gives up on a server that stays silent, that never comes to an end, and that is not there', async () => {
-    const hasty = storeWith({ attempts: 2, idleMs: 300 });
-    const trickle: Fault = { kind: 'trickle-response', everyMs: 50 };
-    await store.put('blobs/a', randomBytes(1000), PNG);
-    proxy.fail('GET', trickle, trickle);
-    await assert.rejects(
-      storeWith({ attempts: 2, attemptMs: 300 }).get('blobs/a'),
-      /at the moment: no whole answer within 300 ms; .*attempts=2\]/,
-    );
-    proxy.fail('GET', { kind: 'stall-request' }, { kind: 'stall-request' });
-    await assert.rejects(
-      hasty.get('a'),
-      /timed out after 300 ms of inactivity.*code=TimeoutError, attempts=2\]/,
-    );
+      const { endpoint } = proxy;
+      await proxy.close();
+      await assert.rejects(hasty.get('a'), /at the moment: .*code=ECONNREFUSED, attempts=2\]/);
+      proxy = await startS3Proxy(s3.endpoint);
+      assert.notEqual(proxy.endpoint, endpoint);
+    },
+  );
 
-    const { endpoint } = proxy;
-    await proxy.close();
-    await assert.rejects(hasty.get('a'), /at the moment: .*code=ECONNREFUSED, attempts=2\]/);
-    proxy = await startS3Proxy(s3.endpoint);
-    assert.notEqual(proxy.endpoint, endpoint);
-  });
-
-  test('finds its server again that was killed and came back', async () => {
+  testOnServer('finds its server again that was killed and came back', async () => {
     const bytes = randomBytes(LARGE);
     await s3.kill();
     const putting = storeWith({ attempts: 1000, backOffMs: 50 }).put('a', bytes, PNG);
@@ -510,7 +532,7 @@ describe('an S3 store', { skip: missing }, () => {
     assert.deepEqual(await store.get(url), bytes);
   });
 
-  test('is refused at once where trying again is in vain, with what to do', async () => {
+  testOnServer('is refused at once where trying again is in vain, with what to do', async () => {
     const { accessKeyId } = s3.credentials;
     const stranger = await s3.addUser(`stranger-${bucket}`);
     const put = (options: Partial<S3StoreOptions>) => storeWith({}, options).put('a', Buffer.from('a'), PNG);
@@ -550,9 +572,6 @@ describe('an S3 store', { skip: missing }, () => {
     const answers: [number, string, RegExp][] = [
       [301, 'PermanentRedirect', /the bucket is in another region: name it with \?region=/],
       [400, 'AuthorizationHeaderMalformed', /the bucket is in another region/],
-      [400, 'ExpiredToken', /does not accept these credentials/],
-      [403, 'QuotaExceeded', /the store is full/],
-      [507, 'XMinioStorageFull', /the store is full/],
       [501, 'NotImplemented', /this server lacks something that the store needs/],
       [400, 'MalformedXML', /the server refuses it: told to/],
     ];
@@ -566,7 +585,27 @@ describe('an S3 store', { skip: missing }, () => {
     }
   });
 
-  test('works with the rights to read and write objects alone', async () => {
+  testOnServer(
+    'tells of what somebody has to end while the job waits, without pressing the server',
+    async () => {
+      const answers: [number, string, RegExp][] = [
+        [400, 'ExpiredToken', /at the moment: the credentials have expired: renew them/],
+        [403, 'QuotaExceeded', /at the moment: the store is full: free some space/],
+        [507, 'XMinioStorageFull', /at the moment: the store is full: free some space/],
+      ];
+      for (const [status, code, message] of answers) {
+        proxy.fail('PUT', { kind: 'answer', status, code });
+        await assert.rejects(store.put('a', Buffer.from('a'), PNG), (error) => {
+          assert.ok(error instanceof StorageUnavailable, code);
+          assert.match(error.message, message);
+          assert.match(error.message, /attempts=1\]$/);
+          return true;
+        });
+      }
+    },
+  );
+
+  testOnServer('works with the rights to read and write objects alone', async () => {
     const worker = await s3.addUser(`worker-${bucket}`);
     await s3.client.send(
       new PutBucketPolicyCommand({
@@ -596,7 +635,7 @@ describe('an S3 store', { skip: missing }, () => {
     );
   });
 
-  test('puts no credential into what it throws, logs or hands to Temporal', async () => {
+  testOnServer('puts no credential into what it throws, logs or hands to Temporal', async () => {
     const secrets = { ...s3.credentials, sessionToken: `token-${randomBytes(8).toString('hex')}` };
     // As S3 answers: it repeats what was signed, session token included.
     const body = [
@@ -644,53 +683,64 @@ describe('an S3 store', { skip: missing }, () => {
     assert.ok(!shy.url.includes(secrets.accessKeyId));
   });
 
-  test('is published to: a picture under its digest and its name, verified, once, whatever the first attempts met', async () => {
-    const log = pino({ level: 'silent' });
-    await using staging = await openStaging({ folder: `${scratch}/staging`, log });
-    const width = 64;
-    const data = randomBytes(width * width * 3);
-    const { publish } = createPublishActivities({ store, staging, log });
-    const input = {
-      claim: {
-        id: 'claim-1',
-        hostQueue: 'host',
-        index: 0,
-        seed: 7,
-        width,
-        height: width,
-        sha256: sha256(data),
-        modelDigest: 'ab'.repeat(32),
-        device: 'cpu',
-        stages: { queueMs: 1, engineMs: 1, textMs: 1, denoiseMs: 1, decodeMs: 1 },
-      },
-      output: { format: 'png' as const },
-      origin: { workflowId: 'w', runId: 'r', model: 'emoji', prompt: 'a slice of pizza', steps: 4, tags: {} },
-    };
-    // Of an activity's context only these are used; the rest is a worker's.
-    const context = {
-      cancellationSignal: new AbortController().signal,
-      heartbeat: () => {},
-    } as unknown as Context;
-    const published = async () => {
-      await staging.put('claim-1', data);
-      return asyncLocalStorage.run(context, () => publish(input));
-    };
+  testOnServer(
+    'is published to: a picture under its digest and its name, verified, once, whatever the first attempts met',
+    async () => {
+      const log = pino({ level: 'silent' });
+      await using staging = await openStaging({ folder: `${scratch}/staging`, log });
+      const width = 64;
+      const data = randomBytes(width * width * 3);
+      const { publish } = createPublishActivities({ store, staging, log });
+      const input = {
+        claim: {
+          id: 'claim-1',
+          hostQueue: 'host',
+          index: 0,
+          seed: 7,
+          width,
+          height: width,
+          sha256: sha256(data),
+          modelDigest: 'ab'.repeat(32),
+          device: 'cpu',
+          stages: { queueMs: 1, engineMs: 1, textMs: 1, denoiseMs: 1, decodeMs: 1 },
+        },
+        output: { format: 'png' as const },
+        origin: {
+          workflowId: 'w',
+          runId: 'r',
+          model: 'emoji',
+          prompt: 'a slice of pizza',
+          steps: 4,
+          tags: {},
+        },
+      };
+      // Of an activity's context only these are used; the rest is a worker's.
+      const context = {
+        info: { heartbeatTimeoutMs: 10_000 },
+        cancellationSignal: new AbortController().signal,
+        heartbeat: () => {},
+      } as unknown as Context;
+      const published = async () => {
+        await staging.put('claim-1', data);
+        return asyncLocalStorage.run(context, () => publish(input));
+      };
 
-    proxy.fail('PUT', unavailable, { kind: 'cut-response', afterBytes: 0 });
-    proxy.fail('COPY', { kind: 'cut-response', afterBytes: 0 });
-    proxy.fail('GET', { kind: 'cut-response', afterBytes: 0 });
-    const image = await published();
-    assert.equal(proxy.remaining, 0);
-    assert.deepEqual({ ...(await published()), stages: {} }, { ...image, stages: {} });
+      proxy.fail('PUT', unavailable, { kind: 'cut-response', afterBytes: 0 });
+      proxy.fail('COPY', { kind: 'cut-response', afterBytes: 0 });
+      proxy.fail('GET', { kind: 'cut-response', afterBytes: 0 });
+      const image = await published();
+      assert.equal(proxy.remaining, 0);
+      assert.deepEqual({ ...(await published()), stages: {} }, { ...image, stages: {} });
 
-    const name = `a-slice-of-pizza-7-${image.sha256.slice(0, 8)}.png`;
-    assert.equal(image.url, `s3://${bucket}/renders/${name}?endpoint=${proxy.endpoint}`);
-    assert.deepEqual(await s3.objects(bucket), [`renders/${name}`, `renders/blobs/${image.sha256}.png`]);
-    const file = await store.get(image.url);
-    assert.equal(sha256(file), image.sha256);
-    assert.deepEqual(await sharp(file).raw().toBuffer(), data);
-    assert.equal((await readProvenance(file)).prompt, 'a slice of pizza');
-  });
+      const name = `a-slice-of-pizza-7-${image.sha256.slice(0, 8)}.png`;
+      assert.equal(image.url, `s3://${bucket}/renders/${name}?endpoint=${proxy.endpoint}`);
+      assert.deepEqual(await s3.objects(bucket), [`renders/${name}`, `renders/blobs/${image.sha256}.png`]);
+      const file = await store.get(image.url);
+      assert.equal(sha256(file), image.sha256);
+      assert.deepEqual(await sharp(file).raw().toBuffer(), data);
+      assert.equal((await readProvenance(file)).prompt, 'a slice of pizza');
+    },
+  );
 });
 
 function describeFault({ kind, ...details }: Fault): string {

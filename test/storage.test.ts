@@ -7,10 +7,10 @@ import { chmod, mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:f
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { StorageRefused } from '../src/contract/errors.js';
+import { StorageRefused, StorageUnavailable } from '../src/contract/errors.js';
 import { writeAtomically } from '../src/storage/atomic-write.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import { openStore } from '../src/storage/open-store.js';
+import { openStore, openStoreOf } from '../src/storage/open-store.js';
 import { blobKey, readableName } from '../src/storage/picture-names.js';
 import { scratchFolder } from './support/scratch.js';
 import { NO_SMALL_DISK, smallDisk } from './support/small-disk.js';
@@ -115,24 +115,26 @@ test('what killed writers left behind is swept after an hour, what is being writ
   assert.deepEqual(await filesOf(folder), ['.tmp-new', '.tmp-new']);
 });
 
-test('a full disk is told as such, is not worth another try, and nothing half-written stays', {
+test('a full disk is told as such, may be tried again, and nothing half-written stays', {
   skip: NO_SMALL_DISK,
 }, async () => {
   const disk = smallDisk('size=64k');
   const store = createFolderStore(disk);
   await store.check();
   await assert.rejects(store.put('blobs/big', randomBytes(200_000), PNG), (error) => {
-    assert.ok(error instanceof StorageRefused);
-    assert.equal(error.retry, false);
-    assert.match(
-      error.message,
-      /the disk is full: free some space, then run the job again \[code=ENOSPC, path=.*big\]/,
-    );
+    assert.ok(error instanceof StorageUnavailable);
+    assert.match(error.message, /the disk is full: free some space \[code=ENOSPC, path=.*big\]/);
     assert.ok(error.cause instanceof Error);
     return true;
   });
   assert.deepEqual(await filesOf(disk), []);
   await store.put('blobs/small', randomBytes(100), PNG);
+  await store.check(1000);
+  await assert.rejects(
+    store.check(200_000),
+    /can't write to .*: the disk is full: free some space \[code=ENOSPC, path=.*\]/,
+  );
+  assert.deepEqual(await filesOf(disk), ['small']);
 });
 
 test('a read-only folder is told as such', { skip: NO_SMALL_DISK }, async () => {
@@ -141,7 +143,7 @@ test('a read-only folder is told as such', { skip: NO_SMALL_DISK }, async () => 
     store.check(),
     /its file system is read-only: mount it writable, or choose another folder/,
   );
-  await assert.rejects(store.put('a', Buffer.from('a'), PNG), StorageRefused);
+  await assert.rejects(store.put('a', Buffer.from('a'), PNG), StorageUnavailable);
 });
 
 test('a folder that this user may not write is told as such', {
@@ -177,6 +179,15 @@ test('no key leads out of the store', async () => {
   }
 });
 
+test('the store that a blob came from is opened by that blob’s address', async () => {
+  const store = createFolderStore(newFolder());
+  const url = await store.put('blobs/a', Buffer.from('a'), PNG);
+  assert.equal((await openStoreOf(url).get(url)).toString(), 'a');
+  assert.equal(await store.downloadUrl(url), url);
+  assert.equal(await store.downloadUrl('blobs/a'), url);
+  await assert.rejects(store.downloadUrl('../a'), /Expected a key or an address below/);
+});
+
 test('a store is opened by path or file: URL, and other addresses are refused by name', async () => {
   const folder = newFolder();
   const url = pathToFileURL(folder).href;
@@ -184,7 +195,7 @@ test('a store is opened by path or file: URL, and other addresses are refused by
   assert.equal(openStore(url).url, url);
   assert.throws(
     () => openStore('gs://bucket'),
-    /Expected a folder or a file: URL for the store but received gs:\/\/bucket/,
+    /Expected a folder, a file: URL or an s3: URL for the store but received gs:\/\/bucket/,
   );
   assert.throws(() => openStore(''), /received an empty text/);
   assert.equal(existsSync(fileURLToPath(url)), false);

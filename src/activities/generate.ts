@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Logger } from 'pino';
-import { UnknownModel } from '../contract/errors.js';
+import { EngineCrashed, UnknownModel } from '../contract/errors.js';
 import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
 import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
@@ -19,6 +19,11 @@ export interface GenerateDependencies {
   readonly staging: Staging;
   /** The queue on which this host publishes what it has staged. */
   readonly hostQueue: string;
+  /**
+   * Whether a task that comes while the engine is being replaced goes back to the queue, for a host that is idle. Only
+   * for workers that ask for none until it is: others would be given it again and again. Default: it waits here.
+   */
+  readonly handsBack?: boolean;
   readonly log: Logger;
 }
 
@@ -27,11 +32,12 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
   const { host, staging, hostQueue, log } = dependencies;
   return {
     generate: activity((input: GenerateInput): Promise<PixelClaim[]> => {
-      const { model, items, preview } = parse(GenerateInput, input);
-      return withHeartbeats(async (beat) => {
-        const { info, client, cancellationSignal: signal } = Context.current();
+      const { model, items, preview, signalled } = parse(GenerateInput, input);
+      return withHeartbeats(async ({ beat, signal, throwIfOver }) => {
+        const { info, client } = Context.current();
         const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
         const begun = Date.now();
+        if (dependencies.handsBack) refuseWhileReplaced(host);
         const { model: card, device } = await host.ready();
         if (model !== card.name) {
           throw new UnknownModel(
@@ -39,9 +45,10 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
           );
         }
         const ready = Date.now();
-        signal.throwIfAborted();
-        const onStep = createProgressReport({ beat, client, workflowId, runId, log });
+        throwIfOver();
+        const onStep = createProgressReport({ beat, client, workflowId, runId, signalled, log });
         const images = await renderInBatches(dependencies, { items, onStep, previews: preview, signal });
+        throwIfOver();
 
         return Promise.all(
           images.map(async ({ index, seed, width, height, pixels, stages }): Promise<PixelClaim> => {
@@ -73,4 +80,12 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
     }),
   };
 }
+/** The last thing that a worker asked for before it lost its engine may still be answered. @throws EngineCrashed */
+function refuseWhileReplaced({ state }: EngineHost): void {
+  if (state.name !== 'waiting' && !(state.name === 'starting' && state.failures > 0)) return;
+  throw new EngineCrashed(
+    "this host's engine is being replaced: whichever host is ready first draws the image",
+  );
+}
+
 export type GenerateActivities = ReturnType<typeof createGenerateActivities>;

@@ -11,14 +11,16 @@ export interface ProgressReportOptions {
   readonly client: Client;
   readonly workflowId: string;
   readonly runId: string;
+  /** Whether the workflow hears of some steps. */
+  readonly signalled: boolean;
   readonly log: Logger;
 }
 
-/** Tells of every step: all of them by heartbeat, a few of them to the workflow. Never throws and never waits. */
+/** Tells of every step: all of them by heartbeat, a few of them to the workflow where it wants to know. Never throws and never waits. */
 export type ProgressReport = (progress: StepProgress, preview?: Preview) => void;
 
 export function createProgressReport(options: ProgressReportOptions): ProgressReport {
-  const { beat, client, workflowId, runId, log } = options;
+  const { beat, client, workflowId, runId, signalled, log } = options;
   const workflow = client.workflow.getHandle(workflowId, runId);
   const latest = new Map<number, number>();
 
@@ -33,7 +35,7 @@ export function createProgressReport(options: ProgressReportOptions): ProgressRe
     latest.set(progress.index, progress.step);
     beat(progress);
     if (preview) beatWithPreview(progress, preview).catch((error) => log.warn({ err: error }, 'no preview'));
-    if (isSignalled(progress)) {
+    if (signalled && isSignalled(progress)) {
       // A workflow that is over does not care, and one that can't be reached learns from the result.
       workflow
         .signal(STEP_SIGNAL, progress)
@@ -50,8 +52,12 @@ export function isSignalled({ step, of }: Pick<StepProgress, 'step' | 'of'>): bo
   );
 }
 
-async function encodePreview({ width, height, pixels }: Preview): Promise<string> {
+/** Larger ones are shrunk: a heartbeat carries a preview, and a picture of 4096² has one of 512². */
+const PREVIEW_SIDE = 128;
+
+export async function encodePreview({ width, height, pixels }: Preview): Promise<string> {
   const webp = await sharp(pixels, { raw: { width, height, channels: 3 } })
+    .resize({ width: PREVIEW_SIDE, height: PREVIEW_SIDE, fit: 'inside', withoutEnlargement: true })
     .webp({ quality: 60 })
     .toBuffer();
   return `data:image/webp;base64,${webp.toString('base64')}`;

@@ -62,8 +62,10 @@ export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions
       engineMs: () => engineMs,
       missingWorkers: async () => [],
       async close() {
-        await worker.stop();
-        await server.close();
+        const gone = server.failed.catch(() => 'gone' as const);
+        // Without a server there is nobody whom the worker could take leave of, though it would try for a while.
+        if ((await Promise.race([worker.stop(), gone])) === 'gone') await host.close();
+        else await server.close();
       },
     };
   } catch (error) {

@@ -84,23 +84,41 @@ async function connectWhenHealthy(
   signal: AbortSignal,
 ): Promise<NativeConnection | undefined> {
   const { NativeConnection } = await loadSdk();
-  const deadline = performance.now() + HEALTHY_WITHIN_MS;
-  while (performance.now() < deadline) {
-    signal.throwIfAborted();
-    if (server.hasEnded) return undefined;
-    const connection = await NativeConnection.connect({ address }).catch(() => undefined);
-    if (connection) {
-      const found = await connection.workflowService.describeNamespace({ namespace }).then(
-        () => true,
-        () => false,
-      );
-      if (found) return connection;
-      await connection.close();
+  const over = new AbortController();
+  const deadline = sleep(HEALTHY_WITHIN_MS, 'late' as const, { signal: over.signal });
+  deadline.catch(() => {});
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      // Whoever has taken the port may accept connections and never answer: a server that has ended is not waited for.
+      const attempt = connect(NativeConnection, address, namespace);
+      const outcome = await Promise.race([attempt, server.ended.then(() => 'ended' as const), deadline]);
+      if (outcome === 'ended') return undefined;
+      if (outcome === 'late') throw late(server, address);
+      if (outcome) return outcome;
+      await sleep(PAUSE_MS);
     }
-    await sleep(PAUSE_MS);
+  } finally {
+    over.abort();
   }
-  server.kill();
-  throw new Error(
+}
+
+/** @returns undefined where there is no server, or not the one that has this namespace */
+async function connect(
+  Connection: typeof NativeConnection,
+  address: string,
+  namespace: string,
+): Promise<NativeConnection | undefined> {
+  const connection = await Connection.connect({ address }).catch(() => undefined);
+  if (!connection) return undefined;
+  const found = await connection.workflowService.describeNamespace({ namespace }).catch(() => undefined);
+  if (found) return connection;
+  await connection.close();
+  return undefined;
+}
+
+function late(server: ServerProcess, address: string): Error {
+  return new Error(
     `expected the embedded Temporal server to be healthy within ${HEALTHY_WITHIN_MS / 1000} s [address=${address}]: ${server.lastWords}`,
   );
 }
@@ -144,10 +162,6 @@ class ServerProcess {
       },
     );
     process.on('exit', this.kill);
-  }
-
-  get hasEnded(): boolean {
-    return this.#hasEnded;
   }
 
   get lastWords(): string {

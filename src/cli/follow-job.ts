@@ -59,7 +59,10 @@ async function cancel(handle: JobHandle, progress: Progress): Promise<void> {
     .cancel()
     .then(() => handle.result())
     .catch(() => {});
-  await Promise.race([ended, sleep(CANCEL_WITHIN_MS, undefined, { ref: false })]);
+  const late = sleep(CANCEL_WITHIN_MS, 'late' as const, { ref: false });
+  if ((await Promise.race([ended, late])) === 'late') {
+    progress.note(`job ${handle.id} has not ended yet: it will as soon as its workers hear of it`);
+  }
 }
 
 async function warnOfMissingWorkers(

@@ -123,7 +123,8 @@ function reason(error: unknown): string {
   const said =
     error instanceof Error && 'stderr' in error && typeof error.stderr === 'string' ? error.stderr : '';
   const text = said.trim() || (error instanceof Error ? error.message : String(error));
-  return text.trim().split('\n').at(-1) ?? '';
+  const last = text.trim().split('\n').at(-1) ?? '';
+  return last.replace(/error sending request for url \([^)]*\): /g, '');
 }
 
 async function findOnPath(program: string, path: string): Promise<string | undefined> {

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { packageVersion } from '../package-root.js';
+import { DOCTOR_HELP, doctor } from './doctor.js';
 import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
 import { render } from './render.js';
 import { RENDER_HELP } from './render-arguments.js';
+import { SNAPSHOT_HELP, snapshot } from './snapshot.js';
 import { UsageError } from './usage-error.js';
 import { WORKER_HELP, worker } from './worker.js';
 
@@ -14,12 +16,16 @@ interface Command {
 const commands = new Map<string, Command>([
   ['render', { help: RENDER_HELP, run: render }],
   ['worker', { help: WORKER_HELP, run: worker }],
+  ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
+  ['doctor', { help: DOCTOR_HELP, run: doctor }],
 ]);
 
 const HELP = `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal
 
   temporal-diffusion render "a slice of pizza"   draws a picture
-  temporal-diffusion worker --storage DIR        works on jobs
+  temporal-diffusion worker --storage PLACE      works on jobs
+  temporal-diffusion snapshot ACTION             makes and keeps what workers start from
+  temporal-diffusion doctor                      tells what this machine lacks for that
   temporal-diffusion COMMAND --help              tells a command's options
   temporal-diffusion --version
 `;
@@ -48,7 +54,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const argv = process.argv.slice(2);
 try {
   await main(argv);
-  process.exitCode = 0;
+  process.exitCode ??= 0;
 } catch (error) {
   const verbose = argv.includes('--verbose') || Boolean(process.env.DEBUG);
   process.stderr.write(describeFailure(error, verbose));

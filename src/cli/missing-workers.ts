@@ -5,6 +5,12 @@ import { DIFFUSION_QUEUE, gpuQueue } from '../contract/queues.js';
 const TASK_QUEUE_TYPE_WORKFLOW = 1;
 const TASK_QUEUE_TYPE_ACTIVITY = 2;
 
+/**
+ * The server lists who has polled in the last five minutes. A worker that lives asks again after a minute at most: that
+ * is how long the server lets a poll wait.
+ */
+const POLLS_WITHIN_MS = 75_000;
+
 /** @returns for each kind of worker that a job needs and that nobody runs, what is missing */
 export async function missingWorkers(
   connection: NativeConnection,
@@ -22,7 +28,10 @@ export async function missingWorkers(
       taskQueue: { name: queue },
       taskQueueType,
     });
-    if (!pollers?.length) {
+    const alive = pollers?.some(
+      ({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1000 < POLLS_WITHIN_MS,
+    );
+    if (!alive) {
       missing.push(
         `no worker polls the queue ${queue}: start one with "temporal-diffusion worker --role ${role}"`,
       );

@@ -1,4 +1,5 @@
 import type { GenerateResult } from '../contract/job.js';
+import type { GenerateRequest } from '../contract/request.js';
 import { createFolderStore } from '../storage/folder-store.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
@@ -71,7 +72,7 @@ async function deploy(
   // In either case first of all: a folder that can't be written must not cost a picture.
   const server = configuredServer();
   if (server) {
-    if (out !== undefined) await store.check();
+    if (out !== undefined) await store.check(roomFor(request));
     const { connectTo } = await import('./remote-deployment.js');
     const { collectPictures } = await import('./collect-pictures.js');
     return {
@@ -81,7 +82,7 @@ async function deploy(
   }
   const { model } = request;
   const checkpoint = bundledModel(model);
-  await store.check();
+  await store.check(roomFor(request));
   const { startEmbeddedDeployment } = await import('./embedded-deployment.js');
   const deployment = await startEmbeddedDeployment({
     model,
@@ -95,4 +96,15 @@ async function deploy(
     log,
   });
   return { deployment, collect: async (result) => result };
+}
+
+/** A side that is left to the model, for want of its card: generous. */
+const ANY_SIDE = 512;
+
+/**
+ * Bytes that a request's pictures take at most: those of their pixels. A job whose disk is full waits for space, as a
+ * fleet's should; whoever waits at a terminal hears of it before anything is drawn.
+ */
+function roomFor({ width = ANY_SIDE, height = ANY_SIDE, count }: GenerateRequest): number {
+  return width * height * 3 * count;
 }

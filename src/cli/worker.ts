@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parse } from '../contract/parse.js';
 import { ModelName } from '../contract/request.js';
+import { START_MODES } from '../gpu/snapshot/start-mode.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { openStore } from '../storage/open-store.js';
 import { type HealthServer, startHealthServer } from '../worker/health-server.js';
@@ -14,16 +15,19 @@ import { connectTo } from './remote-deployment.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
 import { UsageError } from './usage-error.js';
 
-export const WORKER_HELP = `temporal-diffusion worker --storage DIR [options]
+export const WORKER_HELP = `temporal-diffusion worker --storage PLACE [options]
 
 Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and published, a second one ends at once.
 
   --model NAME         which model it draws with (default: emoji)
   --checkpoint DIR     that model's folder (default: the one that comes with this package)
-  --storage DIR        where pictures go: a folder or a file: URL
+  --storage PLACE      where pictures go: a folder, a file: URL, or s3://BUCKET/PREFIX (see docs/storage.md)
   --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
   --device DEVICE      what it draws on: cpu (default)
   --threads N          threads of the CPU runtime (default: all)
+  --start HOW          how engines start: fresh; snapshot: restored, where that works; auto (default): whichever was
+                       measured to be faster on this host
+  --snapshots DIR      where snapshots are (default: in this package's cache folder)
   --grace SECONDS      what running pictures get when it is stopped (default: 30)
   --health-port PORT   answer GET /livez and GET /readyz there (default: do not)
   --max-backlog N      refuse requests while about so many images wait for the model (default: never)
@@ -36,7 +40,7 @@ The server is the one that TEMPORAL_ADDRESS, or a profile of Temporal's configur
 const Options = z.object({
   model: ModelName.default('emoji'),
   checkpoint: z.string().optional(),
-  storage: z.string('expected --storage with a folder or a file: URL'),
+  storage: z.string('expected --storage with a folder, a file: URL or an s3: URL'),
   role: z
     .string()
     .default('jobs,gpu')
@@ -44,6 +48,8 @@ const Options = z.object({
     .pipe(z.array(z.enum(['jobs', 'gpu'])).min(1)),
   device: z.literal('cpu', 'expected cpu; GPUs come later').default('cpu'),
   threads: z.int().min(1).max(1024).optional(),
+  start: z.enum(START_MODES).default('auto'),
+  snapshots: z.string().optional(),
   grace: z.number().min(0).max(86_400).default(30),
   'health-port': z.int().min(0).max(65_535).optional(),
   'max-backlog': z.int().min(0).optional(),
@@ -51,7 +57,7 @@ const Options = z.object({
 });
 
 const NUMBERS = ['threads', 'grace', 'health-port', 'max-backlog', 'max-pixels'] as const;
-const NAMES = ['model', 'checkpoint', 'storage', 'role', 'device', ...NUMBERS] as const;
+const NAMES = ['model', 'checkpoint', 'storage', 'role', 'device', 'start', 'snapshots', ...NUMBERS] as const;
 
 /** `temporal-diffusion worker`: one host's worker. */
 export async function worker(argv: readonly string[]): Promise<void> {
@@ -81,6 +87,8 @@ export async function worker(argv: readonly string[]): Promise<void> {
     cacheFolder: cacheFolder(),
     roles,
     ...(threads === undefined ? {} : { threads }),
+    start: options.start,
+    ...(options.snapshots !== undefined && { snapshotFolder: options.snapshots }),
     graceMs: options.grace * 1000,
     limits: {
       ...(options['max-backlog'] !== undefined && { maxBacklog: options['max-backlog'] }),

@@ -1,18 +1,16 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import {
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowIdConflictPolicy,
-  WorkflowIdReusePolicy,
-} from '@temporalio/common';
-import { InvalidRequest } from '../contract/errors.js';
+import { BatchJob, BatchRequest, type BatchRequestInput } from '../contract/batch.js';
 import { parse } from '../contract/parse.js';
+import { BATCH, INTERACTIVE, priorityOf } from '../contract/priority.js';
 import { DIFFUSION_QUEUE } from '../contract/queues.js';
 import { type GenerateJob, GenerateRequest, type GenerateRequestInput } from '../contract/request.js';
-import { GENERATE_IMAGE } from '../contract/workflow-types.js';
+import { GENERATE_BATCH, GENERATE_IMAGE } from '../contract/workflow-types.js';
+import { BatchHandle } from './batch-handle.js';
 import { JobHandle } from './job-handle.js';
-import { type JobMemo, memoOf } from './job-memo.js';
+import { type BatchMemo, batchMemoOf, type JobMemo, memoOf } from './job-memo.js';
 import { requestDigest } from './request-digest.js';
+import { startOnce } from './start-once.js';
 
 export interface DiffusionClientOptions {
   /** The queue of the workers that run our workflows. Default: `diffusion`. */
@@ -43,22 +41,50 @@ export class DiffusionClient {
     const seed = request.seed ?? randomInt(2 ** 32);
     const job: GenerateJob = { ...request, seed };
     const memo: JobMemo = { model: job.model, seed, count: job.count, requestDigest: requestDigest(request) };
-    const workflowId = `generate-image/${request.idempotencyKey ?? randomUUID()}`;
-    try {
-      const { firstExecutionRunId } = await this.#client.workflow.start(GENERATE_IMAGE, {
-        workflowId,
-        taskQueue: this.#taskQueue,
-        args: [job],
-        memo: { ...memo },
-        staticSummary: summaryOf(job),
-        workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-        workflowIdConflictPolicy: WorkflowIdConflictPolicy.FAIL,
-      });
-      return this.#handle(workflowId, firstExecutionRunId, seed);
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      return this.#join(workflowId, memo, error);
-    }
+    const id = `generate-image/${request.idempotencyKey ?? randomUUID()}`;
+    const { runId, joined } = await startOnce(this.#client, {
+      workflowType: GENERATE_IMAGE,
+      workflowId: id,
+      taskQueue: this.#taskQueue,
+      job,
+      memo,
+      summary: summaryOf(job),
+      priority: priorityOf(INTERACTIVE, job),
+    });
+    return this.#handle(id, runId, joined ? memoOf(joined).seed : seed);
+  }
+
+  /**
+   * Starts a batch: up to 1,000 requests that may be drawn together. Its key is its own, not shared with `generate`.
+   * @throws InvalidRequest as `generate` does
+   */
+  async batch(input: BatchRequestInput): Promise<BatchHandle> {
+    const request = parse(BatchRequest, input);
+    const items = request.items.map((item) => ({ ...item, seed: item.seed ?? randomInt(2 ** 32) }));
+    // Drawn seeds are longer than none.
+    const job = parse(BatchJob, { ...request, items });
+    const memo: BatchMemo = { items: items.length, requestDigest: requestDigest(request) };
+    const id = `generate-batch/${request.idempotencyKey ?? randomUUID()}`;
+    const { runId } = await startOnce(this.#client, {
+      workflowType: GENERATE_BATCH,
+      workflowId: id,
+      taskQueue: this.#taskQueue,
+      job,
+      memo,
+      summary: `${items.length} items`,
+      priority: priorityOf(BATCH, job),
+    });
+    return this.#batchHandle(id, runId, items.length);
+  }
+
+  /**
+   * Finds a batch again.
+   * @param id a `BatchHandle`'s
+   * @throws InvalidRequest where it is the id of something else, WorkflowNotFoundError where it is nobody's
+   */
+  async batchJob(id: string): Promise<BatchHandle> {
+    const description = await this.#client.workflow.getHandle(id).describe();
+    return this.#batchHandle(id, description.runId, batchMemoOf(description).items);
   }
 
   /**
@@ -71,20 +97,12 @@ export class DiffusionClient {
     return this.#handle(id, description.runId, memoOf(description).seed);
   }
 
-  async #join(workflowId: string, { requestDigest }: JobMemo, cause: Error): Promise<JobHandle> {
-    const description = await this.#client.workflow.getHandle(workflowId).describe();
-    const memo = memoOf(description);
-    if (memo.requestDigest !== requestDigest) {
-      throw new InvalidRequest(
-        `✖ expected the request that this key was first used for, got another one: job ${workflowId} has it\n  → at idempotencyKey`,
-        { cause },
-      );
-    }
-    return this.#handle(workflowId, description.runId, memo.seed);
-  }
-
   #handle(id: string, runId: string, seed: number): JobHandle {
     return new JobHandle({ client: this.#client, id, runId, seed, pollMs: this.#pollMs });
+  }
+
+  #batchHandle(id: string, runId: string, size: number): BatchHandle {
+    return new BatchHandle({ client: this.#client, id, runId, size, pollMs: this.#pollMs });
   }
 }
 

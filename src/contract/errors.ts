@@ -41,9 +41,9 @@ export class EngineStalled extends kind('EngineStalled', true) {}
 export class DeviceBusy extends kind('DeviceBusy', true) {}
 /** The GPU is gone for this process. Retried on another host. */
 export class DeviceLost extends kind('DeviceLost', true) {}
-/** The store can't be read or written at the moment. Retried with back-off. */
+/** The store can't be read or written at the moment: away, full, read-only. Retried with back-off. */
 export class StorageUnavailable extends kind('StorageUnavailable', true) {}
-/** The store says no and will go on saying so: full, read-only, not permitted. Somebody must act, so the job fails at once. */
+/** The store says no and will go on saying so: not permitted, no folder, no bucket. It is the wrong one, so the job fails at once. */
 export class StorageRefused extends kind('StorageRefused', false) {}
 /** A snapshot can't be used. The worker starts cold instead. */
 export class SnapshotInvalid extends kind('SnapshotInvalid', true) {}

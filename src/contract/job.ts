@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
 
-const Milliseconds = z.number().nonnegative();
+export const Milliseconds = z.number().nonnegative();
 const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
 
 /** What `preparePrompt` makes of a request: everything decided, nothing drawn yet. */
@@ -75,6 +75,8 @@ export const GenerateInput = z.strictObject({
   items: z.array(RenderItem).min(1).max(1000),
   /** Whether heartbeats carry previews, where the model has them. */
   preview: z.boolean().default(false),
+  /** Whether the workflow hears of some steps: not in bulk, where each would cost four events of history. */
+  signalled: z.boolean().default(true),
 });
 export type GenerateInput = z.infer<typeof GenerateInput>;
 
@@ -90,7 +92,7 @@ export type StepProgress = z.infer<typeof StepProgress>;
 /** Heartbeat of `generate`. */
 export const StepUpdate = z.strictObject({
   ...StepProgress.shape,
-  /** What the image will be, an eighth of its width and height: a `data:` URL of a few hundred bytes. */
+  /** What the image will be, an eighth of its width and height and at most 128²: a `data:` URL of a few hundred bytes. */
   preview: z.string().max(16_384).startsWith('data:image/').optional(),
 });
 export type StepUpdate = z.infer<typeof StepUpdate>;

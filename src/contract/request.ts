@@ -57,6 +57,13 @@ export const Tags = z
     (tags) => Object.entries(tags).reduce((sum, [key, value]) => sum + key.length + value.length, 0) <= 4096,
     'expected at most 4096 characters in all tags together',
   );
+export type Tags = z.infer<typeof Tags>;
+
+/** Who a job is for: tenants share the GPUs, see `contract/priority.ts`. A fairness key of Temporal's, which has 64 bytes. */
+export const Tenant = z.string().regex(/^[A-Za-z0-9._@:-]{1,64}$/, 'expected 1 to 64 letters, digits or . _ @ : -');
+
+/** A tenant's share beside the others' of the same urgency: one of 2 gets twice what one of 1 gets. Temporal's own bounds. */
+export const TenantWeight = z.number().min(0.001).max(1000);
 
 const fields = {
   /** What to draw, 1–2,000 characters after normalisation. */
@@ -77,6 +84,9 @@ const fields = {
   preview: z.boolean().default(false),
   /** They come back with the result and stand in the pictures' metadata. */
   tags: Tags.default({}),
+  /** Who this is for. A service that lets others write requests sets both of these itself. */
+  tenant: Tenant.default('default'),
+  tenantWeight: TenantWeight.default(1),
   /** Two requests with the same key are one job, for as long as the server remembers it. */
   idempotencyKey: z.string().min(1).max(128).optional(),
 };

@@ -1,7 +1,9 @@
 /** Names under which clients start our workflows: they never change, since histories hold them. */
 export const GENERATE_IMAGE = 'generateImage';
+export const GENERATE_BATCH = 'generateBatch';
+export const RENDER_CATALOG = 'renderCatalog';
 
-/** Query of every job: `JobProgress`. */
+/** Query of every job: `JobProgress`, `BatchProgress` or `CatalogProgress`. */
 export const PROGRESS_QUERY = 'progress';
 
 /** Signal from `generate` to its workflow: a `StepProgress` without preview. */
@@ -12,3 +14,12 @@ export const STEP_SIGNAL = 'step';
  * whoever follows the job, by way of heartbeats, which cost none.
  */
 export const STEP_SIGNALS = 3;
+
+/** Query of `generateBatch`, with the number of items that are known already: a `BatchPage` of those that finished after them. */
+export const BATCH_ITEMS_QUERY = 'finishedItems';
+
+/** Updates of `renderCatalog`. All answer with the `CatalogProgress` that they make. */
+export const PAUSE_UPDATE = 'pause';
+export const RESUME_UPDATE = 'resume';
+/** Takes the new number of batches that may be in flight. */
+export const CONCURRENCY_UPDATE = 'setConcurrency';

@@ -4,6 +4,11 @@ export interface BlobOptions {
   readonly contentType: string;
 }
 
+export interface DownloadOptions {
+  /** How long the URL works, for stores whose URLs expire: 1 to 604,800 (a week). Default: 3,600. */
+  readonly expiresInSeconds?: number;
+}
+
 /**
  * Where finished pictures are kept for good. Keys are relative paths of `/`-separated names.
  * Every method throws `StorageUnavailable` where trying again may help and `StorageRefused` where it will not.
@@ -24,6 +29,15 @@ export interface BlobStore {
   alias(key: string, name: string, options: BlobOptions): Promise<string>;
   /** @param address a key, or an address that `put` or `alias` gave out */
   get(address: string): Promise<Buffer>;
-  /** Proves that the store can be written, before work is spent on something that it should keep. */
-  check(): Promise<void>;
+  /**
+   * A URL under which a blob can be downloaded without any further right, so treat it as a secret: presigned for S3,
+   * a folder's is the file's own. Does not look whether the blob is there.
+   * @param address a key, or an address that `put` or `alias` gave out
+   */
+  downloadUrl(address: string, options?: DownloadOptions): Promise<string>;
+  /**
+   * Proves that the store can be written, before work is spent on something that it should keep.
+   * @param bytes what there must be room for, as far as the store knows its room. Default: 0
+   */
+  check(bytes?: number): Promise<void>;
 }

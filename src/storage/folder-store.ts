@@ -1,4 +1,4 @@
-import { link, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { syncFolder, TEMPORARY_PREFIX, temporaryBeside, writeAtomically } from './atomic-write.js';
@@ -22,6 +22,10 @@ export function createFolderStore(folder: string): BlobStore {
       throw new TypeError(`Expected a key or an address below ${root} but received ${key}`);
     }
     return path;
+  }
+
+  function pathOfAddress(address: string): string {
+    return pathOf(address.startsWith('file:') ? fileURLToPath(address) : address);
   }
 
   /** The bytes under this path, or undefined where there is no such file. */
@@ -90,20 +94,34 @@ export function createFolderStore(folder: string): BlobStore {
     },
 
     get(address) {
-      const path = pathOf(address.startsWith('file:') ? fileURLToPath(address) : address);
+      const path = pathOfAddress(address);
       return attempt('read', path, () => readFile(path));
     },
 
-    check() {
+    async downloadUrl(address) {
+      return pathToFileURL(pathOfAddress(address)).href;
+    },
+
+    check(bytes = 0) {
       const probe = join(root, `${TEMPORARY_PREFIX}probe`);
       return attempt('write to', root, async () => {
         await makeFolder(root);
         await writeAtomically(probe, Buffer.from('x'));
         await rm(probe, { force: true });
         await sweep(root);
+        await expectRoom(root, bytes);
       });
     },
   };
+}
+
+/** @throws what the system says of a write for which there is no room */
+async function expectRoom(folder: string, bytes: number): Promise<void> {
+  const { blocks, bavail, bsize } = await statfs(folder);
+  // Some network file systems tell nothing of their size.
+  if (blocks === 0 || bavail * bsize >= bytes) return;
+  const message = `expected ${bytes} bytes of free space, found ${bavail * bsize}`;
+  throw Object.assign(new Error(message), { code: 'ENOSPC' });
 }
 
 /** Removes what processes left behind that were killed in mid-write. */

@@ -1,18 +1,43 @@
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BlobStore } from './blob-store.js';
 import { createFolderStore } from './folder-store.js';
+import { parseS3Address, withoutSecrets } from './s3-address.js';
+import { createS3Store } from './s3-store.js';
+
+const EXPECTED = 'Expected a folder, a file: URL or an s3: URL for the store';
 
 /**
  * Opens the store that an address names.
- * @param address a folder's path, or a `file:` URL
+ * @param address a folder's path, a `file:` URL, or `s3://BUCKET/PREFIX?endpoint=URL&region=NAME&path-style=true`
  * @throws TypeError where no kind of store has such addresses
  */
 export function openStore(address: string): BlobStore {
+  if (address === '') throw new TypeError(`${EXPECTED} but received an empty text`);
+  switch (schemeOf(address)) {
+    case undefined:
+      return createFolderStore(address);
+    case 'file':
+      return createFolderStore(fileURLToPath(address));
+    case 's3':
+      return createS3Store(parseS3Address(address));
+    default:
+      throw new TypeError(`${EXPECTED} but received ${withoutSecrets(address)}`);
+  }
+}
+
+/**
+ * Opens the store that a blob's address came from, as far as it takes to get that blob.
+ * @param address what a store's `put` or `alias` gave out
+ * @throws TypeError where no kind of store has such addresses
+ */
+export function openStoreOf(address: string): BlobStore {
+  if (schemeOf(address) !== 's3') return openStore(dirname(address));
+  const { prefix: _, ...bucket } = parseS3Address(address);
+  return createS3Store(bucket);
+}
+
+function schemeOf(address: string): string | undefined {
   // Two letters at least: one is a drive on Windows, not a scheme.
-  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1]?.toLowerCase();
-  if (address === '')
-    throw new TypeError('Expected a folder or a file: URL for the store but received an empty text');
-  if (scheme === undefined) return createFolderStore(address);
-  if (scheme === 'file') return createFolderStore(fileURLToPath(address));
-  throw new TypeError(`Expected a folder or a file: URL for the store but received ${address}`);
+  return /^([a-z][a-z0-9+.-]+):/i.exec(address)?.[1]?.toLowerCase();
 }

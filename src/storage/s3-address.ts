@@ -23,7 +23,8 @@ const MAX_KEY_BYTES = 1024;
  */
 export function parseS3Address(address: string): S3Location {
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (url?.protocol !== 's3:') throw new TypeError(`Expected ${FORM} but received ${withoutSecrets(address)}`);
+  if (url?.protocol !== 's3:')
+    throw new TypeError(`Expected ${FORM} but received ${withoutSecrets(address)}`);
   refuseSecrets(url, 'the address of a store');
   if (url.port !== '' || url.hash !== '') {
     throw new TypeError(
@@ -54,7 +55,9 @@ export function checkS3Location(location: S3Location): S3Location {
     );
   }
   if (region !== undefined && !/^[a-z0-9-]+$/i.test(region)) {
-    throw new TypeError(`Expected the name of a region such as eu-central-1 but received ${JSON.stringify(region)}`);
+    throw new TypeError(
+      `Expected the name of a region such as eu-central-1 but received ${JSON.stringify(region)}`,
+    );
   }
   const prefix = (location.prefix ?? '').replace(/^\/+|\/+$/g, '');
   if (prefix !== '') checkKey(prefix);
@@ -80,7 +83,10 @@ export function formatS3Address(
     ['path-style', pathStyle],
   ]
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(String(value)).replace(/%3A/g, ':').replace(/%2F/g, '/')}`);
+    .map(
+      ([name, value]) =>
+        `${name}=${encodeURIComponent(String(value)).replace(/%3A/g, ':').replace(/%2F/g, '/')}`,
+    );
   const query = parameters.length === 0 ? '' : `?${parameters.join('&')}`;
   return `s3://${bucket}${path === '' ? '' : `/${path.split('/').map(encodeURIComponent).join('/')}`}${query}`;
 }
@@ -94,7 +100,9 @@ export function keyBelow(store: S3Location, address: string): string {
   const { bucket, prefix: path = '', endpoint } = parseS3Address(address);
   const prefix = store.prefix === undefined ? '' : `${store.prefix}/`;
   if (bucket !== store.bucket || endpoint !== store.endpoint || !path.startsWith(prefix)) {
-    throw new TypeError(`Expected a key or an address below ${formatS3Address(store)} but received ${address}`);
+    throw new TypeError(
+      `Expected a key or an address below ${formatS3Address(store)} but received ${address}`,
+    );
   }
   return checkKey(path.slice(prefix.length));
 }
@@ -119,7 +127,12 @@ export function withoutSecrets(address: string): string {
 
 function endpointOf(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.search !== '' || url.hash !== '') {
+  if (
+    url === undefined ||
+    !['http:', 'https:'].includes(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== ''
+  ) {
     throw new TypeError(
       `Expected an http: or https: URL without parameters for endpoint but received ${withoutSecrets(endpoint)}`,
     );
@@ -139,7 +152,9 @@ function refuseSecrets({ username, password }: URL, what: string): void {
 function parameter(url: URL, name: string): string | undefined {
   const values = url.searchParams.getAll(name);
   if (values.length > 1 || values[0] === '') {
-    throw new TypeError(`Expected one value for ${name} in an s3: URL but received ${values.length > 1 ? values.length : 'none'}`);
+    throw new TypeError(
+      `Expected one value for ${name} in an s3: URL but received ${values.length > 1 ? values.length : 'none'}`,
+    );
   }
   return values[0];
 }
@@ -147,7 +162,9 @@ function parameter(url: URL, name: string): string | undefined {
 function booleanOf(text: string | undefined): boolean | undefined {
   if (text === undefined) return undefined;
   if (text === 'true' || text === 'false') return text === 'true';
-  throw new TypeError(`Expected true or false for path-style in an s3: URL but received ${JSON.stringify(text)}`);
+  throw new TypeError(
+    `Expected true or false for path-style in an s3: URL but received ${JSON.stringify(text)}`,
+  );
 }
 
 function decodePath(path: string): string {

@@ -2,16 +2,18 @@ import { type RenderError, StorageRefused, StorageUnavailable } from '../contrac
 import { errorCode } from './file-error.js';
 
 const CREDENTIALS =
-  'the server does not accept these credentials: correct or renew AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile';
+  'the server does not accept these credentials: correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile';
+const NO_CREDENTIALS =
+  'the AWS SDK finds no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role';
 const REGION = 'the bucket is in another region: name it with ?region= in the address';
-const FULL = 'the store is full: free some space, then run the job again';
 const OBJECT = 'there is no such object';
+const FULL = 'the store is full: free some space, the job waits for it a while';
+const EXPIRED = 'the credentials have expired: renew them, the job waits for it a while';
 
-/** Answers that stay until somebody acts, by S3's name for them, with what to do. */
-const remedies: Readonly<Record<string, string>> = {
+/** Answers of a store that is the wrong one, or asked with the wrong credentials, by S3's name for them, with what to do. */
+const lasting: Readonly<Record<string, string>> = {
   AuthorizationHeaderMalformed: REGION,
   EntityTooLarge: 'it is larger than the server allows',
-  ExpiredToken: CREDENTIALS,
   IllegalLocationConstraintException: REGION,
   InvalidAccessKeyId: CREDENTIALS,
   InvalidBucketName: 'that is no name for a bucket: correct the address',
@@ -21,21 +23,27 @@ const remedies: Readonly<Record<string, string>> = {
   NoSuchKey: OBJECT,
   NotFound: OBJECT,
   PermanentRedirect: REGION,
-  QuotaExceeded: FULL,
   SignatureDoesNotMatch: CREDENTIALS,
-  XMinioStorageFull: FULL,
 };
 
 /** The same for servers that give a status only, or a name that is not listed. */
-const remediesOfStatus: Readonly<Record<number, string>> = {
+const lastingByStatus: Readonly<Record<number, string>> = {
   301: REGION,
   307: REGION,
   401: CREDENTIALS,
   403: 'these credentials may not do that there (or the object does not exist and they may not list the bucket): allow s3:PutObject and s3:GetObject below the prefix',
   404: OBJECT,
   501: 'this server lacks something that the store needs, such as conditional writes or SHA-256 checksums: choose another server',
-  507: FULL,
 };
+
+/** Conditions that somebody has to end, but may end while the job waits: its pixels are kept and cost no GPU time. */
+const waiting: Readonly<Record<string, string>> = {
+  ExpiredToken: EXPIRED,
+  QuotaExceeded: FULL,
+  TokenRefreshRequired: EXPIRED,
+  XMinioStorageFull: FULL,
+};
+const waitingByStatus: Readonly<Record<number, string>> = { 507: FULL };
 
 /** Answers below 500 that speak of one attempt, not of the request: broken on its way, too slow, overtaken, a clock that was wrong. */
 const passing = [
@@ -84,8 +92,7 @@ export function isNotFound(error: unknown): boolean {
 
 /** Whether the same request may succeed a moment later. */
 export function mayPass(error: unknown): boolean {
-  // The SDK has tried every source of credentials, each with retries of its own.
-  return remedyOf(error) === undefined && !isCredentialsError(error);
+  return verdictOf(error) === undefined;
 }
 
 /** Says what a failed request means for a job. */
@@ -95,23 +102,35 @@ export function s3Error(error: unknown, { action, address, bucket, key, attempts
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}`)
     .join(', ');
-  const remedy = remedyOf(error);
   const options = { cause: harmless(error) };
-  if (remedy !== undefined) return new StorageRefused(`can't ${action} ${address}: ${remedy} [${facts}]`, options);
-  // Retried, though somebody may have to act: a worker that had credentials when it started has lost sight of their source.
-  const reason = isCredentialsError(error)
-    ? 'the AWS SDK finds no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role'
-    : `${describe(error)}; if this lasts, check that the server runs and that the endpoint is right`;
-  return new StorageUnavailable(`can't ${action} ${address} at the moment: ${reason} [${facts}]`, options);
+  const { remedy, lasts } = verdictOf(error) ?? {
+    remedy: `${describe(error)}; if this lasts, check that the server runs and that the endpoint is right`,
+    lasts: false,
+  };
+  return lasts
+    ? new StorageRefused(`can't ${action} ${address}: ${remedy} [${facts}]`, options)
+    : new StorageUnavailable(`can't ${action} ${address} at the moment: ${remedy} [${facts}]`, options);
 }
 
-function remedyOf(error: unknown): string | undefined {
+interface Verdict {
+  readonly remedy: string;
+  /** Whether a job should fail at once, rather than wait for somebody to act. */
+  readonly lasts: boolean;
+}
+
+/** What somebody has to do before the same request can succeed. @returns undefined where nobody may have to */
+function verdictOf(error: unknown): Verdict | undefined {
+  // The SDK has tried every source of credentials, each with retries of its own. They were there when the worker
+  // started, or it would not have: so they may come back.
+  if (isCredentialsError(error)) return { remedy: NO_CREDENTIALS, lasts: false };
   const { code, status } = failureOf(error);
   if (status === undefined || status < 300 || passing.includes(code)) return undefined;
-  const remedy = remedies[code] ?? remediesOfStatus[status];
-  if (remedy !== undefined) return remedy;
+  const wait = waiting[code] ?? waitingByStatus[status];
+  if (wait !== undefined) return { remedy: wait, lasts: false };
+  const remedy = lasting[code] ?? lastingByStatus[status];
+  if (remedy !== undefined) return { remedy, lasts: true };
   if (status >= 500 || [408, 409, 412, 429].includes(status)) return undefined;
-  return `the server refuses it: ${describe(error)}`;
+  return { remedy: `the server refuses it: ${describe(error)}`, lasts: true };
 }
 
 function isCredentialsError(error: unknown): boolean {

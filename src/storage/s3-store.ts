@@ -57,8 +57,6 @@ const ABSENT: Condition = { IfNoneMatch: '*' };
 interface StoredObject {
   readonly bytes: Buffer;
   readonly etag: string | undefined;
-  /** The SHA-256 that it should have, in hex. */
-  readonly digest: string | undefined;
 }
 
 /** A bucket, or the part of one below a prefix, as a store: keys are object keys, a second name is a server-side copy. */
@@ -71,12 +69,19 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
   const objectKey = (key: string): string => (prefix === undefined ? key : `${prefix}/${key}`);
 
   /** Carries out one request, answer included, as often as it takes. */
-  async function attempt<T>(action: string, key: string, work: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+  async function attempt<T>(
+    action: string,
+    key: string,
+    work: (abortSignal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     for (let tries = 1; ; tries++) {
+      const limit = AbortSignal.timeout(attemptMs);
       try {
-        return await work(AbortSignal.timeout(attemptMs));
-      } catch (error) {
-        if (error instanceof RenderError) throw error;
+        return await work(limit);
+      } catch (thrown) {
+        if (thrown instanceof RenderError) throw thrown;
+        // The SDK says no more than that somebody aborted.
+        const error = limit.aborted ? new Error(`no whole answer within ${attemptMs} ms`) : thrown;
         if (tries >= attempts || !mayPass(error)) {
           const address = formatS3Address(location, key);
           throw s3Error(error, { action, address, bucket, key: objectKey(key), attempts: tries });
@@ -88,7 +93,12 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
   }
 
   /** @returns whether the condition held, and so `bytes` are there */
-  async function write(key: string, bytes: Uint8Array, contentType: string, condition: Condition): Promise<boolean> {
+  async function write(
+    key: string,
+    bytes: Uint8Array,
+    contentType: string,
+    condition: Condition,
+  ): Promise<boolean> {
     const sha256 = createHash('sha256').update(bytes).digest();
     const { client, sdk } = await open();
     return attempt('write', key, async (abortSignal) => {
@@ -120,33 +130,38 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
     });
   }
 
-  /** @param checked whether what is not what the server has noted of it counts as a failed attempt */
-  async function read(key: string, checked: boolean): Promise<StoredObject> {
+  /** @param checked whether what is not what the server has noted of it counts as a failure */
+  async function fetchObject(key: string, checked: boolean, abortSignal: AbortSignal): Promise<StoredObject> {
     const { client, sdk } = await open();
-    return attempt('read', key, async (abortSignal) => {
-      const command = new sdk.GetObjectCommand({
-        Bucket: bucket,
-        Key: objectKey(key),
-        // With it the SDK compares the body with the server's checksum.
-        ...(checked ? { ChecksumMode: 'ENABLED' } : {}),
-      });
-      const { Body, ETag, Metadata } = await client.send(command, { abortSignal });
-      const array = (await Body?.transformToByteArray()) ?? new Uint8Array();
-      const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-      const digest = Metadata?.[DIGEST];
-      if (checked && digest !== undefined) verify(bytes, digest);
-      return { bytes, etag: ETag, digest };
+    const command = new sdk.GetObjectCommand({
+      Bucket: bucket,
+      Key: objectKey(key),
+      // With it the SDK compares the body with the server's checksum.
+      ...(checked ? { ChecksumMode: 'ENABLED' } : {}),
     });
+    const { Body, ETag, Metadata } = await client.send(command, { abortSignal });
+    const array = (await Body?.transformToByteArray()) ?? new Uint8Array();
+    const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+    const digest = Metadata?.[DIGEST];
+    if (checked && digest !== undefined) verify(bytes, digest);
+    return { bytes, etag: ETag };
   }
 
-  /** As it is, damaged or not. @returns undefined where there is no such object */
-  async function readIfThere(key: string): Promise<StoredObject | undefined> {
-    try {
-      return await read(key, false);
-    } catch (error) {
-      if (error instanceof RenderError && isNotFound(error.cause)) return undefined;
-      throw error;
-    }
+  async function read(key: string): Promise<Buffer> {
+    const { bytes } = await attempt('read', key, (abortSignal) => fetchObject(key, true, abortSignal));
+    return bytes;
+  }
+
+  /** What is under a key, damaged or not. @returns undefined where there is no such object */
+  function readIfThere(key: string): Promise<StoredObject | undefined> {
+    return attempt('read', key, async (abortSignal) => {
+      try {
+        return await fetchObject(key, false, abortSignal);
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    });
   }
 
   /**
@@ -155,12 +170,12 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
    */
   async function settle(
     key: string,
-    write: (condition: Condition) => Promise<boolean>,
+    writeIf: (condition: Condition) => Promise<boolean>,
     wanted: () => Promise<Uint8Array>,
   ): Promise<string> {
     let condition = ABSENT;
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (await write(condition)) return formatS3Address(location, key);
+      if (await writeIf(condition)) return formatS3Address(location, key);
       const found = await readIfThere(key);
       // Compared by content, not by what the server has noted: a damaged blob keeps its note.
       if (found?.bytes.equals(await wanted())) return formatS3Address(location, key);
@@ -190,17 +205,23 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
       return settle(
         name,
         (condition) => copy(key, name, condition),
-        async () => (await read(key, true)).bytes,
+        () => read(key),
       );
     },
 
     async get(address) {
-      return (await read(keyBelow(location, address), true)).bytes;
+      return read(keyBelow(location, address));
     },
 
     async downloadUrl(address, { expiresInSeconds = 3600 } = {}) {
       const key = keyBelow(location, address);
-      if (!(Number.isInteger(expiresInSeconds) && expiresInSeconds >= 1 && expiresInSeconds <= MAX_DOWNLOAD_SECONDS)) {
+      if (
+        !(
+          Number.isInteger(expiresInSeconds) &&
+          expiresInSeconds >= 1 &&
+          expiresInSeconds <= MAX_DOWNLOAD_SECONDS
+        )
+      ) {
         throw new TypeError(
           `Expected 1 to ${MAX_DOWNLOAD_SECONDS} seconds for expiresInSeconds but received ${expiresInSeconds}`,
         );
@@ -234,7 +255,8 @@ async function ifConditionHeld(sending: Promise<unknown>): Promise<boolean> {
 /** @throws Error that counts as a failed attempt: most damage happens on the way */
 function verify(bytes: Buffer, expected: string): void {
   const got = createHash('sha256').update(bytes).digest('hex');
-  if (got !== expected) throw new Error(`what arrived is not what was stored [expected=${expected}, got=${got}]`);
+  if (got !== expected)
+    throw new Error(`what arrived is not what was stored [expected=${expected}, got=${got}]`);
 }
 
 /** Makes something when it is first needed, and again only where that failed. */

@@ -1,3 +1,4 @@
+import '../async-dispose.js';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
@@ -10,9 +11,11 @@ import type { Moderate } from '../activities/prompt.js';
 import { createPublishActivities } from '../activities/publish.js';
 import type { RequestLimits } from '../activities/request-limits.js';
 import { openStaging } from '../activities/staging.js';
+import { DeviceBusy, RenderError } from '../contract/errors.js';
 import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
 import { createBatchCeilings } from '../gpu/batches.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
+import type { StartMode } from '../gpu/snapshot/start-mode.js';
 import { DiffusionPlugin } from '../plugin.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
@@ -40,6 +43,10 @@ export interface DiffusionWorkerOptions {
   readonly moderate?: Moderate;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
   readonly threads?: number;
+  /** Whether engines are restored from a snapshot. Default: fresh. */
+  readonly start?: StartMode;
+  /** Where snapshots are. Default: `snapshots` in the cache folder. */
+  readonly snapshotFolder?: string;
   /** Milliseconds that running work gets when the worker stops. Default: 30,000. */
   readonly graceMs?: number;
   /** No new picture is begun while the staging folder's disk has less free. Default: 512 MiB. */
@@ -74,6 +81,12 @@ const PUBLISH_SLOTS = 8;
  */
 const HEARTBEAT_THROTTLE_MS = 200;
 
+/**
+ * How long a job waits for the worker that has it in its cache before any other may go on with it. Its history is
+ * short, so that costs less than a wait for a worker that has died; the SDK's default is 10 seconds.
+ */
+const STICKY_MS = 2_000;
+
 /** One host's worker. Its engine starts to load at once, before there is a connection. */
 export async function createDiffusionWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
   const { model, checkpoint, store, cacheFolder, moderate, log } = options;
@@ -85,7 +98,7 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
     ? { host: hostOf(options), staging: await openStaging({ folder: stagingFolder, log }) }
     : undefined;
   const ceilings = createBatchCeilings(join(cacheFolder, 'batch-ceilings.json'));
-  const engineReady = gpu?.host.ready();
+  const engineReady = gpu && firstEngine(gpu.host);
   // Whoever waits for it hears of a failure; until then it must not end the process.
   engineReady?.catch(() => {});
 
@@ -93,15 +106,17 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
   const stopAsked = once(stopping.signal, 'abort');
   let running: Promise<void> = Promise.resolve();
   let stopped: Promise<void> | undefined;
+  let isConnected = false;
 
   const jobs: WorkerOptions = {
     taskQueue: DIFFUSION_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    stickyQueueScheduleToStartTimeout: STICKY_MS,
     plugins: [new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, log })],
   };
   const drawing: WorkerOptions | undefined = gpu && {
     taskQueue: gpuQueue(model),
-    activities: createGenerateActivities({ ...gpu, ceilings, hostQueue: queue, log }),
+    activities: createGenerateActivities({ ...gpu, ceilings, hostQueue: queue, handsBack: true, log }),
     // A GPU does one thing at a time, and a task that waited here could be drawn by another host.
     tuner: {
       activityTaskSlotSupplier: createGpuSlot(async () => {
@@ -130,6 +145,7 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
     try {
       if (roles.includes('jobs')) team.push(await startWorker({ ...common, ...jobs }));
       if (publishing) team.push(await startWorker({ ...common, ...publishing }));
+      isConnected = true;
       // The GPU's queue comes last: until the engine can draw, another host of the model serves it better.
       await unlessStopped(team, engineReady);
       if (drawing && !stopping.signal.aborted) await draw({ ...common, ...drawing }, team);
@@ -158,13 +174,11 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
   }
 
   async function readiness(): Promise<string[]> {
-    if (!gpu) return stopping.signal.aborted ? ['the worker is stopping'] : [];
-    const { state } = gpu.host;
-    const engine = 'reason' in state ? `${state.name}: ${state.reason}` : state.name;
     const reasons = [
       stopping.signal.aborted && 'the worker is stopping',
-      !['idle', 'rendering'].includes(state.name) && `the engine is ${engine}`,
-      await lackOfSpace(stagingFolder, minFreeBytes),
+      !isConnected && 'the worker is not connected to Temporal yet',
+      gpu && lackOfEngine(gpu.host),
+      gpu && (await lackOfSpace(stagingFolder, minFreeBytes)),
     ];
     return reasons.filter((reason) => typeof reason === 'string');
   }
@@ -188,8 +202,41 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
   };
 }
 
-function hostOf({ host, checkpoint, model, cacheFolder, threads, log }: DiffusionWorkerOptions): EngineHost {
+/** How often in a row an engine may fail to start before it has ever drawn. A fleet should hear of a host that can't. */
+const FIRST_STARTS = 5;
+
+/**
+ * Waits for the first engine. One that dies while it starts is replaced like any other; a device that is taken may be
+ * the last worker's, which is about to end.
+ */
+async function firstEngine(host: EngineHost): Promise<void> {
+  for (let starts = 1; ; starts++) {
+    try {
+      await host.ready();
+      return;
+    } catch (error) {
+      const mayPass = error instanceof RenderError && error.retry && starts < FIRST_STARTS;
+      if (host.state.name === 'closed' || !(mayPass || error instanceof DeviceBusy)) throw error;
+    }
+  }
+}
+
+function lackOfEngine({ state }: EngineHost): string | undefined {
+  if (state.name === 'idle' || state.name === 'rendering') return undefined;
+  return `the engine is ${'reason' in state ? `${state.name}: ${state.reason}` : state.name}`;
+}
+
+function hostOf(options: DiffusionWorkerOptions): EngineHost {
+  const { host, checkpoint, model, cacheFolder, threads, start, snapshotFolder, log } = options;
   if (host) return host;
-  const engine = { checkpoint, model, device: 'cpu', cacheFolder, log } as const;
-  return createEngineHost(threads === undefined ? engine : { ...engine, threads });
+  return createEngineHost({
+    checkpoint,
+    model,
+    device: 'cpu',
+    cacheFolder,
+    ...(threads !== undefined && { threads }),
+    ...(start !== undefined && { start }),
+    ...(snapshotFolder !== undefined && { snapshotFolder }),
+    log,
+  });
 }

@@ -22,7 +22,7 @@ export function clearFailure(error: unknown): unknown {
       ),
     );
   }
-  if (activityType === 'publish') {
+  if (activityType === 'publish' || activityType === 'publishMany') {
     return failureOf(
       new StorageUnavailable(
         `storing an image took too long, up to the last attempt [timeout=${cause.timeoutType}]`,

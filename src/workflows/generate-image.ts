@@ -9,11 +9,12 @@ import {
 import type { GenerateActivities } from '../activities/generate.js';
 import type { PromptActivities } from '../activities/prompt.js';
 import type { PublishActivities } from '../activities/publish.js';
-import { ClaimLost, InvalidRequest } from '../contract/errors.js';
+import { ClaimLost } from '../contract/errors.js';
 import type { GenerateResult, PixelClaim, PublishedImage, RenderItem, RenderPlan } from '../contract/job.js';
-import { parse } from '../contract/parse.js';
+import { INTERACTIVE, priorityOf } from '../contract/priority.js';
 import { GenerateJob } from '../contract/request.js';
 import { clearFailure, failureOf, pixelsAreLost } from './failures.js';
+import { parseInput } from './parse-input.js';
 import { type ProgressTracker, trackProgress } from './progress.js';
 import { discarding, generating, MAX_DRAWINGS, preparing, publishing } from './retry.js';
 
@@ -21,7 +22,7 @@ const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
 
 /** Draws one prompt's images and stores them. Ends with all of them, or with one clear failure and nothing staged. */
 export async function generateImage(input: GenerateJob): Promise<GenerateResult> {
-  const job = parseJob(input);
+  const job = parseInput(GenerateJob, input);
   const progress = trackProgress();
   const { workflowId, runId } = workflowInfo();
   try {
@@ -36,15 +37,6 @@ export async function generateImage(input: GenerateJob): Promise<GenerateResult>
       throw new CancelledFailure('the job was cancelled', [], error instanceof Error ? error : undefined);
     }
     throw clearFailure(error);
-  }
-}
-
-function parseJob(input: GenerateJob): GenerateJob {
-  try {
-    return parse(GenerateJob, input);
-  } catch (error) {
-    // Anything else than an ApplicationFailure would be taken for a bug in the workflow and retried for ever.
-    throw error instanceof InvalidRequest ? failureOf(error) : error;
   }
 }
 
@@ -89,10 +81,11 @@ async function drawAndPublish(
   }
 }
 
-async function draw(item: RenderItem, { preview }: GenerateJob, { model }: RenderPlan): Promise<PixelClaim> {
+async function draw(item: RenderItem, job: GenerateJob, { model }: RenderPlan): Promise<PixelClaim> {
   const summary = `image ${item.index}, seed ${item.seed}`;
-  const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), summary });
-  const [claim] = await generate({ model, items: [item], preview });
+  const priority = priorityOf(INTERACTIVE, job);
+  const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), priority, summary });
+  const [claim] = await generate({ model, items: [item], preview: job.preview, signalled: true });
   if (claim === undefined)
     throw failureOf(new ClaimLost(`expected a claim for image ${item.index}, got none`));
   return claim;
@@ -102,7 +95,8 @@ function publish(claim: PixelClaim, job: GenerateJob, plan: RenderPlan): Promise
   const { workflowId, runId } = workflowInfo();
   const { model, prompt, steps } = plan;
   const summary = `image ${claim.index}, seed ${claim.seed}`;
-  const activities = proxyActivities<PublishActivities>({ ...publishing(claim.hostQueue), summary });
+  const priority = priorityOf(INTERACTIVE, job);
+  const activities = proxyActivities<PublishActivities>({ ...publishing(claim.hostQueue), priority, summary });
   return activities.publish({
     claim,
     output: job.output,

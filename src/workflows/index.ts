@@ -1,1 +1,2 @@
+export { generateBatch } from './generate-batch.js';
 export { generateImage } from './generate-image.js';

@@ -22,6 +22,14 @@ export const preparing: ActivityOptions = {
   },
 };
 
+/** `prepareBatch`, on the workflow's own queue: what `preparePrompt` does, a thousand times. */
+export const preparingBatch: ActivityOptions = {
+  ...preparing,
+  // A moderation hook that takes a second for each of 1,000 items, 16 at a time, needs one minute.
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '10 seconds',
+};
+
 /** `generate`, on whichever host of the model has its GPU free. No limit on waiting for one: jobs outlast a fleet's absence. */
 export function generating(model: string): ActivityOptions {
   return {
@@ -42,6 +50,15 @@ export function generating(model: string): ActivityOptions {
       maximumAttempts: 5,
     },
   };
+}
+
+/**
+ * `generate` of several images together. What fails three times for all of them is tried for each alone, with all the
+ * attempts that one alone has: so the guilty one costs the others three attempts, not five.
+ */
+export function generatingTogether(model: string): ActivityOptions {
+  const options = generating(model);
+  return { ...options, retry: { ...options.retry, maximumAttempts: 3 } };
 }
 
 /** `publish`, on the one host that has the pixels. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.js';
+import { processesLike } from './processes.js';
 import { until } from './waiting.js';
 
 const MAIN = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
@@ -31,7 +31,7 @@ export class Command {
       cwd,
       env: {
         ...Object.fromEntries(inherited),
-        TEMPORAL_CONFIG_FILE: '/dev/null',
+        TEMPORAL_CONFIG_FILE: join(cwd, 'no-such-file.toml'),
         ...env,
         TDIFF_MARK: this.#mark,
       },
@@ -48,9 +48,8 @@ export class Command {
 
   /** Waits until it has written this to stderr. */
   async says(text: string | RegExp): Promise<void> {
-    const over = this.ended.then(() => true);
     let ended = false;
-    void over.then(() => {
+    void this.ended.then(() => {
       ended = true;
     });
     const said = () => (typeof text === 'string' ? this.stderr.includes(text) : text.test(this.stderr));
@@ -64,20 +63,7 @@ export class Command {
 
   /** Numbers of the living processes that it started, and of those that they started; those whose command line fits. */
   descendants(commandLine: RegExp = /./): number[] {
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name) && Number(name) !== this.child.pid)
-      .filter((name) => {
-        try {
-          return (
-            readFileSync(`/proc/${name}/environ`, 'latin1').includes(`TDIFF_MARK=${this.#mark}`) &&
-            commandLine.test(readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' '))
-          );
-        } catch {
-          // It has just ended.
-          return false;
-        }
-      })
-      .map(Number);
+    return processesLike(commandLine, `TDIFF_MARK=${this.#mark}`).filter((pid) => pid !== this.child.pid);
   }
 
   async leavesNothingBehind(): Promise<void> {

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -33,4 +34,21 @@ export async function isRunning(pid: number): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Numbers of the engines that this process has started, also of those that still load their model. */
+export function enginePids(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'latin1'))?.[1];
+        const commandLine = readFileSync(`/proc/${name}/cmdline`, 'latin1');
+        return Number(parent) === process.pid && commandLine.includes('engine/main.js');
+      } catch {
+        // It has just ended.
+        return false;
+      }
+    })
+    .map(Number);
 }

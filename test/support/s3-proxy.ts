@@ -30,7 +30,7 @@ export interface SeenRequest {
 }
 
 /** Stands between a client and an S3 server, and does to requests what networks do. Untouched otherwise, signatures included. */
-export interface S3Proxy extends AsyncDisposable {
+export interface S3Proxy {
   readonly endpoint: string;
   /** All requests so far. */
   readonly requests: readonly SeenRequest[];
@@ -107,7 +107,6 @@ export async function startS3Proxy(target: string): Promise<S3Proxy> {
       return pending.length;
     },
     close,
-    [Symbol.asyncDispose]: close,
   };
 }
 
