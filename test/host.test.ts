@@ -21,7 +21,7 @@ before(async () => {
 after(() => rm(scratch, { recursive: true, force: true }));
 
 test('an engine that stalls in mid-work is killed, and the next render gets a new one', async () => {
-  await using host = emojiHost({ stallMs: 1500 });
+  await using host = emojiHost({ stallMs: 8000 });
   const { pid } = await host.ready();
   const rendered = host.render({
     items: [smallItem({ steps: 50 })],
@@ -31,7 +31,7 @@ test('an engine that stalls in mid-work is killed, and the next render gets a ne
   });
   await assert.rejects(rendered, (error: unknown) => {
     assert.ok(error instanceof EngineStalled, String(error));
-    assert.match(error.message, new RegExp(`said nothing for 1500 ms \\[engine=${pid}\\]`));
+    assert.match(error.message, new RegExp(`said nothing for 8000 ms \\[engine=${pid}\\]`));
     return true;
   });
   assert.equal(await isRunning(pid), false);

@@ -168,6 +168,7 @@ describe('an S3 store', () => {
   let bucket: string;
   let store: BlobStore;
   let buckets = 0;
+  const unavailable: Fault = { kind: 'answer', status: 503, code: 'SlowDown' };
 
   /** A store in the test's bucket, by way of the proxy. */
   function storeWith(limits: Partial<S3Limits> = {}, options: Partial<S3StoreOptions> = {}): BlobStore {
@@ -352,6 +353,36 @@ describe('an S3 store', () => {
     },
   );
 
+  testOnServer('gives parts of what is too large to be held, and none beyond its end', async () => {
+    const bytes = randomBytes(1000);
+    await store.put('a', bytes, PNG);
+    await store.put('empty', Buffer.alloc(0), PNG);
+    const part = async (key: string, start: number, length: number) => {
+      const { bytes, size } = await store.getPart(key, start, length);
+      return { bytes, size };
+    };
+    assert.deepEqual(await part('a', 0, 10), { bytes: bytes.subarray(0, 10), size: 1000 });
+    proxy.fail('GET', unavailable, { kind: 'cut-response', afterBytes: 3 });
+    assert.deepEqual(await part('a', 990, 100), { bytes: bytes.subarray(990), size: 1000 });
+    assert.equal(proxy.remaining, 0);
+    assert.deepEqual(await part('a', 1000, 10), { bytes: Buffer.alloc(0), size: 1000 });
+    assert.deepEqual(await part('empty', 0, 10), { bytes: Buffer.alloc(0), size: 0 });
+    const { version } = await store.getPart('a', 0, 10);
+    assert.equal((await store.getPart('a', 10, 10)).version, version);
+    await store.put('a', randomBytes(1000), PNG);
+    assert.notEqual((await store.getPart('a', 10, 10)).version, version);
+    await assert.rejects(store.getPart('none', 0, 10), StorageRefused);
+  });
+
+  testOnServer('lists what lies directly below a key', async () => {
+    for (const key of ['x/b', 'x/a +%夜', 'x/deep/c', 'xy', 'y/d'])
+      await store.put(key, Buffer.from(key), PNG);
+    proxy.fail('GET', unavailable);
+    assert.deepEqual(await store.list('x'), ['x/a +%夜', 'x/b']);
+    assert.deepEqual(await store.list('nothing'), []);
+    await assert.rejects(store.list('../x'), TypeError);
+  });
+
   testOnServer('gives URLs that download for whoever has them, for as long as was asked', async () => {
     const bytes = randomBytes(1000);
     const address = await store.put('夜 +%.png', bytes, PNG);
@@ -373,8 +404,6 @@ describe('an S3 store', () => {
       );
     }
   });
-
-  const unavailable: Fault = { kind: 'answer', status: 503, code: 'SlowDown' };
 
   describe('survives, twice in a row,', () => {
     /** What may befall a write. With what it leaves behind, a second attempt must come to terms. */

@@ -388,6 +388,12 @@ describe('snapshots', () => {
     await startsFresh(place, 'slower', { start: 'auto' });
   });
 
+  snapshotTest('where CRIU is gone since it was found, the engine starts fresh', async () => {
+    const place = await copy();
+    const nowhere = { program: join(scratch, 'no-such-criu'), version: '4.1' };
+    await startsFresh(place, 'failed', { criu: nowhere });
+  });
+
   snapshotTest('a machine without CRIU starts fresh and says so', async () => {
     const place = await copy();
     const path = process.env.PATH;

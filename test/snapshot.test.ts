@@ -111,6 +111,7 @@ describe('an engine that is restored', () => {
   snapshotTest(
     'it dies with its host, by SIGKILL, and what it writes to its standard error reaches the host',
     async () => {
+      const before = await engineFolders();
       const owner = spawn(
         process.execPath,
         ['--input-type=module', '-e', OWNER, EMOJI, place.cacheFolder, JSON.stringify(criu)],
@@ -127,6 +128,7 @@ describe('an engine that is restored', () => {
       assert.equal(await isRunning(pid), true);
       const parent = await parentOf(pid);
       await until('its log is heard', () => errors.includes('engine restored'));
+      await until('its files are gone', async () => (await engineFolders()).length === before.length);
       owner.kill('SIGKILL');
       await until('the engine is gone', async () => !(await isRunning(pid)) && !(await isRunning(parent)));
     },

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { EngineCrashed, OutOfMemory } from '../contract/errors.js';
+import { EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
 import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js';
 import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
@@ -263,9 +263,11 @@ class Host implements EngineHost {
         throw await restored.failed(error);
       }
     } catch (error) {
-      if (!(error instanceof Unusable)) throw error;
-      this.starts.fallbacks[error.reason]++;
-      this.options.log.info({ reason: error.reason, why: error.message }, 'engine starts fresh');
+      // These would meet a fresh start too.
+      if (error instanceof RenderError) throw error;
+      const reason = error instanceof Unusable ? error.reason : 'failed';
+      this.starts.fallbacks[reason]++;
+      this.options.log.info({ reason, why: String(error) }, 'engine starts fresh');
       return undefined;
     }
   }

@@ -9,6 +9,15 @@ export interface DownloadOptions {
   readonly expiresInSeconds?: number;
 }
 
+/** Part of a blob. */
+export interface BlobPart {
+  readonly bytes: Buffer;
+  /** Of the whole blob. */
+  readonly size: number;
+  /** Another one where the blob has been replaced in between. */
+  readonly version: string;
+}
+
 /**
  * Where finished pictures are kept for good. Keys are relative paths of `/`-separated names.
  * Every method throws `StorageUnavailable` where trying again may help and `StorageRefused` where it will not.
@@ -29,6 +38,13 @@ export interface BlobStore {
   alias(key: string, name: string, options: BlobOptions): Promise<string>;
   /** @param address a key, or an address that `put` or `alias` gave out */
   get(address: string): Promise<Buffer>;
+  /**
+   * A blob's bytes from `start` on, at most `length` of them and none beyond its end: for what is too large to be held.
+   * @param address a key, or an address that `put` or `alias` gave out
+   */
+  getPart(address: string, start: number, length: number): Promise<BlobPart>;
+  /** The keys that lie directly below this one, sorted; none where there is nothing. */
+  list(key: string): Promise<string[]>;
   /**
    * A URL under which a blob can be downloaded without any further right, so treat it as a secret: presigned for S3,
    * a folder's is the file's own. Does not look whether the blob is there.

@@ -1,4 +1,4 @@
-import { link, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { link, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { syncFolder, TEMPORARY_PREFIX, temporaryBeside, writeAtomically } from './atomic-write.js';
@@ -96,6 +96,37 @@ export function createFolderStore(folder: string): BlobStore {
     get(address) {
       const path = pathOfAddress(address);
       return attempt('read', path, () => readFile(path));
+    },
+
+    getPart(address, start, length) {
+      const path = pathOfAddress(address);
+      return attempt('read', path, async () => {
+        const file = await open(path);
+        try {
+          const { size, mtimeMs, ino } = await file.stat();
+          const bytes = Buffer.alloc(Math.max(0, Math.min(length, size - start)));
+          const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+          return { bytes: bytes.subarray(0, bytesRead), size, version: `${ino}-${size}-${mtimeMs}` };
+        } finally {
+          await file.close();
+        }
+      });
+    },
+
+    list(key) {
+      const path = pathOf(key);
+      return attempt('list', path, async () => {
+        try {
+          const names = await readdir(path);
+          return names
+            .filter((name) => !name.startsWith(TEMPORARY_PREFIX))
+            .sort()
+            .map((name) => `${key}/${name}`);
+        } catch (error) {
+          if (errorCode(error) === 'ENOENT') return [];
+          throw error;
+        }
+      });
     },
 
     async downloadUrl(address) {

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { basename, dirname, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BlobStore } from './blob-store.js';
 import { createFolderStore } from './folder-store.js';
@@ -35,6 +35,44 @@ export function openStoreOf(address: string): BlobStore {
   if (schemeOf(address) !== 's3') return openStore(dirname(address));
   const { prefix: _, ...bucket } = parseS3Address(address);
   return createS3Store(bucket);
+}
+
+/** A blob's neighbourhood: the store of what lies beside it, and its own key there. */
+export interface Neighbourhood {
+  readonly store: BlobStore;
+  readonly name: string;
+}
+
+/**
+ * Opens the store of all that lies beside a blob, or below it.
+ * @param address `file:` or `s3:`
+ * @throws TypeError where no kind of store has such addresses
+ */
+export function openNeighbourhood(address: string): Neighbourhood {
+  if (schemeOf(address) !== 's3') {
+    const path = address.startsWith('file:') ? fileURLToPath(address) : address;
+    return { store: openStore(dirname(path)), name: basename(path) };
+  }
+  const { prefix = '', ...bucket } = parseS3Address(address);
+  const folder = posix.dirname(prefix);
+  const store = createS3Store({ ...bucket, ...(folder !== '.' && { prefix: folder }) });
+  return { store, name: posix.basename(prefix) };
+}
+
+/**
+ * Whether an address lies below another one: in the same bucket on the same server, or in that folder. Without looking
+ * there: links are followed.
+ */
+export function isBelow(address: string, root: string): boolean {
+  const [inner, outer] = [address, root].map((text) => new URL(openStore(text).url));
+  if (!inner || !outer) return false;
+  const folder = outer.pathname.endsWith('/') ? outer.pathname : `${outer.pathname}/`;
+  return (
+    inner.protocol === outer.protocol &&
+    inner.host === outer.host &&
+    inner.search === outer.search &&
+    inner.pathname.startsWith(folder)
+  );
 }
 
 function schemeOf(address: string): string | undefined {

@@ -14,7 +14,7 @@ export interface S3ClientOptions {
 /** The parts of the AWS SDK that a store uses. */
 export type S3Sdk = Pick<
   typeof import('@aws-sdk/client-s3'),
-  'CopyObjectCommand' | 'GetObjectCommand' | 'PutObjectCommand'
+  'CopyObjectCommand' | 'GetObjectCommand' | 'HeadObjectCommand' | 'ListObjectsV2Command' | 'PutObjectCommand'
 >;
 
 /** Loads the SDK, which takes a tenth of a second that nobody should wait for who stores in a folder. */

@@ -213,6 +213,51 @@ export function createS3Store({ credentials, limits, ...options }: S3StoreOption
       return read(keyBelow(location, address));
     },
 
+    async getPart(address, start, length) {
+      const key = keyBelow(location, address);
+      const { client, sdk } = await open();
+      return attempt('read', key, async (abortSignal) => {
+        const Range = `bytes=${start}-${start + length - 1}`;
+        const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: objectKey(key), Range });
+        try {
+          const { Body, ETag, ContentRange } = await client.send(command, { abortSignal });
+          const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+          const size = Number(ContentRange?.split('/')[1] ?? start + bytes.length);
+          return { bytes, size, version: ETag ?? '' };
+        } catch (error) {
+          // What S3 says of a range that begins at the end or beyond, as every range of an empty object does.
+          if (!(error instanceof Error && error.name === 'InvalidRange')) throw error;
+          const head = new sdk.HeadObjectCommand({ Bucket: bucket, Key: objectKey(key) });
+          const { ContentLength, ETag } = await client.send(head, { abortSignal });
+          return { bytes: Buffer.alloc(0), size: ContentLength ?? 0, version: ETag ?? '' };
+        }
+      });
+    },
+
+    async list(key) {
+      checkKey(key);
+      const { client, sdk } = await open();
+      const Prefix = `${objectKey(key)}/`;
+      const keys: string[] = [];
+      let token: string | undefined;
+      do {
+        const page = await attempt('list', key, (abortSignal) => {
+          const command = new sdk.ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix,
+            Delimiter: '/',
+            ...(token !== undefined && { ContinuationToken: token }),
+          });
+          return client.send(command, { abortSignal });
+        });
+        for (const { Key } of page.Contents ?? []) {
+          if (Key !== undefined && Key !== Prefix) keys.push(`${key}/${Key.slice(Prefix.length)}`);
+        }
+        token = page.IsTruncated ? page.NextContinuationToken : undefined;
+      } while (token !== undefined);
+      return keys.sort();
+    },
+
     async downloadUrl(address, { expiresInSeconds = 3600 } = {}) {
       const key = keyBelow(location, address);
       if (

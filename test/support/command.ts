@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { packageRoot } from '../../src/package-root.js';
+import { fileURLToPath } from 'node:url';
 import { processesLike } from './processes.js';
 import { until } from './waiting.js';
 
-const MAIN = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+/** The one that was compiled with this file. */
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 export interface CommandOptions {
   /** Where it runs. */

@@ -20,8 +20,14 @@ export interface DurableServer {
   connect(): Promise<{ client: Client; diffusion: DiffusionClient; close(): Promise<void> }>;
 }
 
-/** @param folder where its database lies. The caller kills it. */
-export async function createDurableServer(folder: string): Promise<DurableServer> {
+/**
+ * @param folder where its database lies. The caller kills it.
+ * @param settings Temporal's dynamic configuration, as `KEY=VALUE`
+ */
+export async function createDurableServer(
+  folder: string,
+  settings: readonly string[] = [],
+): Promise<DurableServer> {
   const program = await findTemporal({
     path: process.env.PATH ?? '',
     cacheFolder: cacheFolder(),
@@ -33,6 +39,7 @@ export async function createDurableServer(folder: string): Promise<DurableServer
   const address = `127.0.0.1:${port}`;
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--db-filename', join(folder, 'temporal.db')];
   const quiet = ['--headless', '--log-level', 'never', '--disable-config-file', '--disable-config-env'];
+  const dynamic = settings.flatMap((setting) => ['--dynamic-config-value', setting]);
   let child: ChildProcess | undefined;
 
   async function kill(): Promise<void> {
@@ -57,7 +64,7 @@ export async function createDurableServer(folder: string): Promise<DurableServer
     kill,
     connect,
     async start() {
-      child = spawn(program, ['server', 'start-dev', ...where, ...quiet], { stdio: 'ignore' });
+      child = spawn(program, ['server', 'start-dev', ...where, ...quiet, ...dynamic], { stdio: 'ignore' });
       await until('the server answers', async () => {
         try {
           const { client, close } = await connect();

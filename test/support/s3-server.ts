@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -93,6 +93,9 @@ export async function startS3Server(folder: string): Promise<S3Server> {
       said = (said + text).slice(-2000);
     });
     server = child;
+    // It must not keep the test file from ending: Node 20.3 calls a file's `after` only once nothing else does.
+    child.unref();
+    for (const stream of [child.stdin, child.stderr]) (stream as Socket | null)?.unref();
     let healthy = false;
     await until('the S3 server is healthy', async () => {
       healthy = await fetch(endpoint + HEALTH)
@@ -111,6 +114,7 @@ export async function startS3Server(folder: string): Promise<S3Server> {
 
   async function kill(): Promise<void> {
     if (server === undefined || server.exitCode !== null) return;
+    server.ref();
     const gone = once(server, 'exit');
     server.stdin?.destroy();
     await gone;

@@ -18,6 +18,7 @@ import {
   ENGINE_SOCKET,
   keepKernelNotes,
   makeEngineFolder,
+  removeEngineFolder,
   restoreCommand,
 } from './criu.js';
 import { capturedEnvironment } from './identity.js';
@@ -133,8 +134,13 @@ export class RestoredProcess extends EngineProcess {
     if (memoryLimitBytes !== undefined && this.pid !== undefined) {
       await run('prlimit', ['--pid', String(this.pid), `--data=${memoryLimitBytes}`]);
     }
-    void keepKernelNotes(this.options.criu, this.folder);
     return socket;
+  }
+
+  /** Once it has answered nobody needs its files any more: a host that is killed later leaves none behind. */
+  async removeFiles(): Promise<void> {
+    await keepKernelNotes(this.options.criu, this.folder);
+    await removeEngineFolder(this.folder);
   }
 
   /** It ends with the connection that woke it. */

@@ -104,6 +104,7 @@ export class SnapshotStarter {
         ) {
           throw new Unusable('damaged', 'the restored engine is not the one that was captured');
         }
+        void process.removeFiles().catch(() => {});
         void store.learn(slot, manifest.id, { failures: 0, usedAt: new Date().toISOString() });
       },
       async failed(error) {
