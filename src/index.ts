@@ -15,9 +15,9 @@ export {
   type S3StoreOptions,
 } from './storage/index.js';
 export {
-  createDiffusionWorker,
+  createGpuWorker,
   type DiffusionWorker,
   type DiffusionWorkerOptions,
   type WorkerRole,
-} from './worker/diffusion-worker.js';
+} from './worker/gpu-worker.js';
 export { installTemporalRuntime, type TemporalRuntimeOptions } from './worker/sdk-logger.js';

@@ -1,6 +1,7 @@
 import { SimplePlugin } from '@temporalio/plugin';
 import type { WorkerOptions } from '@temporalio/worker';
 import { type Logger, pino } from 'pino';
+import { type CatalogActivities, createCatalogActivities } from './activities/catalog.js';
 import { createModelCatalogue } from './activities/model-catalogue.js';
 import { createPromptActivities, type Moderate, type PromptActivities } from './activities/prompt.js';
 import type { RequestLimits } from './activities/request-limits.js';
@@ -14,6 +15,8 @@ export interface DiffusionPluginOptions {
   readonly moderate?: Moderate | undefined;
   /** What a request may cost, and how much may wait. Default: see `RequestLimits`. */
   readonly limits?: RequestLimits | undefined;
+  /** Addresses (`file:`, `s3:`, or a folder's path) below which catalogues may be read and their results written. Default: none. */
+  readonly catalogs?: readonly string[] | undefined;
   /** Default: warnings and errors on stderr. */
   readonly log?: Logger;
 }
@@ -27,16 +30,20 @@ export interface DiffusionPluginOptions {
  * your workflows, activities and interceptors stay exactly as you gave them, and ours are added here.
  */
 export class DiffusionPlugin extends SimplePlugin {
-  readonly #activities: PromptActivities;
+  readonly #activities: PromptActivities & CatalogActivities;
 
-  constructor({ models, cacheFolder, moderate, limits, log }: DiffusionPluginOptions) {
+  constructor({ models, cacheFolder, moderate, limits, catalogs = [], log }: DiffusionPluginOptions) {
     super({ name: 'temporal-diffusion' });
-    this.#activities = createPromptActivities({
+    const dependencies = {
       models: createModelCatalogue({ checkpoints: models, cacheFolder }),
       moderate,
       limits,
       log: log ?? pino({ name: 'temporal-diffusion', level: 'warn' }, pino.destination(2)),
-    });
+    };
+    this.#activities = {
+      ...createPromptActivities(dependencies),
+      ...createCatalogActivities({ ...dependencies, catalogs }),
+    };
   }
 
   /** Idempotent: a plugin that was given to both connection and worker gets here twice. */

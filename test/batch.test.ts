@@ -19,7 +19,7 @@ import {
 import type { EngineHost, RenderOptions } from '../src/gpu/host.js';
 import type { BlobStore } from '../src/storage/blob-store.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import type { DiffusionWorker } from '../src/worker/diffusion-worker.js';
+import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { emojiHost } from './support/engine.js';
 import { levelDifference } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -48,7 +48,11 @@ describe('before anything is sent', () => {
       /at most 1048576 bytes of items as JSON, got 3\d{6}/,
     ],
     ['a bad item', { items: [small, { ...small, seed: -1 }] }, /→ at items\[1\]\.seed/],
-    ["an item's own key", { items: [{ ...small, idempotencyKey: 'x' }] }, /Unrecognized key: "idempotencyKey"/],
+    [
+      "an item's own key",
+      { items: [{ ...small, idempotencyKey: 'x' }] },
+      /Unrecognized key: "idempotencyKey"/,
+    ],
     ['a batch of 65', { items: [small], maxBatch: 65 }, /→ at maxBatch/],
     [
       'too many tags of batch and item together',
@@ -147,10 +151,7 @@ describe('a batch', () => {
       const handle = await server.diffusion.batch({ items, tags: { for: 'test' } });
       const result = await handle.result();
       assert.equal(result.partial, false);
-      assert.deepEqual(
-        calls.map((seeds) => seeds.toSorted()).toSorted(),
-        [[0, 1, 3], [2], [9]],
-      );
+      assert.deepEqual(calls.map((seeds) => seeds.toSorted()).toSorted(), [[0, 1, 3], [2], [9]]);
       const images = result.items.map((item) => (item.status === 'done' ? item.images : []));
       assert.deepEqual(
         images.map((images) => images.map(({ seed }) => seed)),
@@ -178,7 +179,11 @@ describe('a batch', () => {
         assert.ok(item?.status === 'done');
         const [image] = (await (await server.diffusion.generate({ ...small, seed })).result()).images;
         const [together, alone] = await Promise.all(
-          [item.images[0]?.url, image?.url].map((url) => sharp(fileURLToPath(url ?? '')).raw().toBuffer()),
+          [item.images[0]?.url, image?.url].map((url) =>
+            sharp(fileURLToPath(url ?? ''))
+              .raw()
+              .toBuffer(),
+          ),
         );
         assert.ok(together && alone);
         // As docs/reproducibility.md states it.

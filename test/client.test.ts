@@ -7,7 +7,7 @@ import { DiffusionClient } from '../src/client/diffusion-client.js';
 import type { JobUpdate } from '../src/client/updates.js';
 import { InvalidRequest, UnknownModel } from '../src/contract/errors.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import type { DiffusionWorker } from '../src/worker/diffusion-worker.js';
+import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { scratchFolder } from './support/scratch.js';
 import { startTestServer, type TestServer } from './support/temporal.js';
 import { startDiffusionWorker } from './support/workers.js';

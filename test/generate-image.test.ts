@@ -24,7 +24,7 @@ import type { GenerateRequestInput } from '../src/contract/request.js';
 import type { EngineHost } from '../src/gpu/host.js';
 import type { BlobStore } from '../src/storage/blob-store.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import type { DiffusionWorker } from '../src/worker/diffusion-worker.js';
+import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { emojiHost } from './support/engine.js';
 import { scratchFolder } from './support/scratch.js';
 import { loadSdk, log, startTestServer, type TestServer } from './support/temporal.js';

@@ -6,7 +6,7 @@ import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { DIFFUSION_QUEUE } from '../src/contract/queues.js';
 import { DiffusionPlugin } from '../src/plugin.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import type { DiffusionWorker } from '../src/worker/diffusion-worker.js';
+import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { type RunningWorker, startWorker } from '../src/worker/running-worker.js';
 import { ENGINE_CACHE } from './support/engine.js';
 import { EMOJI } from './support/references.js';

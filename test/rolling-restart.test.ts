@@ -31,11 +31,19 @@ function drawingsBySeed(workers: readonly Command[]): Map<number, number> {
   return drawings;
 }
 
+/** Waits until it says so over HTTP. */
+async function ready(worker: Command): Promise<void> {
+  await worker.says('health server started');
+  const [, port] = /"port":(\d+),"msg":"health server started"/.exec(worker.stderr) ?? [];
+  await until('the worker is ready', async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);
+}
+
 test(`workers that are replaced one after the other under a backlog of ${JOBS} jobs lose none and draw none more than twice`, async (t) => {
   const env = { TEMPORAL_ADDRESS: server.address, TEMPORAL_NAMESPACE: server.namespace };
   const workers: Command[] = [];
   const start = () => {
-    const worker = new Command(['worker', '--storage', storage, '--grace', '20'], { cwd: scratch, env });
+    const argv = ['worker', '--storage', storage, '--grace', '20', '--health-port', '0'];
+    const worker = new Command(argv, { cwd: scratch, env });
     workers.push(worker);
     return worker;
   };
@@ -45,12 +53,12 @@ test(`workers that are replaced one after the other under a backlog of ${JOBS} j
     assert.equal(await worker.ended, 0, worker.stderr);
     await worker.leavesNothingBehind();
     // A deploy goes on when the new one is ready.
-    await successor.says('engine ready');
+    await ready(successor);
     return successor;
   };
   try {
     const [first, second] = [start(), start()];
-    await Promise.all([first, second].map((worker) => worker.says('engine ready')));
+    await Promise.all([first, second].map(ready));
     const seeds = Array.from({ length: JOBS }, (_, seed) => seed);
     const jobs = await Promise.all(
       seeds.map((seed) =>

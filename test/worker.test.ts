@@ -14,7 +14,7 @@ import {
 import type { EngineHost } from '../src/gpu/host.js';
 import type { BlobStore } from '../src/storage/blob-store.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
-import { createDiffusionWorker, type DiffusionWorker } from '../src/worker/diffusion-worker.js';
+import { createGpuWorker, type DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { startHealthServer } from '../src/worker/health-server.js';
 import { ENGINE_CACHE, emojiHost, enginePids } from './support/engine.js';
 import { EMOJI } from './support/references.js';
@@ -66,7 +66,7 @@ function counting(host: EngineHost) {
 describe('health over HTTP', () => {
   test('a worker lives from the start, and is ready when it is connected and its engine can draw', async () => {
     const host = emojiHost();
-    const worker = await createDiffusionWorker({
+    const worker = await createGpuWorker({
       model: 'emoji',
       checkpoint: EMOJI,
       cacheFolder: ENGINE_CACHE,
@@ -247,7 +247,7 @@ describe('the first engine', () => {
   test('that can never start ends the worker, with the reason', async () => {
     // Not even node itself fits.
     const host = emojiHost({ memoryLimitBytes: 60 * 2 ** 20 });
-    const worker = await createDiffusionWorker({
+    const worker = await createGpuWorker({
       model: 'emoji',
       checkpoint: EMOJI,
       cacheFolder: ENGINE_CACHE,
@@ -260,7 +260,7 @@ describe('the first engine', () => {
       return true;
     });
     await worker.stop();
-    const damaged = await createDiffusionWorker({
+    const damaged = await createGpuWorker({
       model: 'emoji',
       checkpoint: scratch,
       cacheFolder: ENGINE_CACHE,

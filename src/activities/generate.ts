@@ -54,7 +54,10 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
           images.map(async ({ index, seed, width, height, pixels, stages }): Promise<PixelClaim> => {
             // The same for every attempt: one that was given up as lost is overwritten, not kept beside.
             const id = `${runId}-${index}`;
-            await staging.put(id, pixels);
+            const staged = staging.put(id, pixels);
+            // While the disk writes: the GPU waits for both.
+            const sha256 = createHash('sha256').update(pixels).digest('hex');
+            await staged;
             log.info({ index, seed, width, height, ...stages }, 'image drawn');
             return {
               id,
@@ -63,7 +66,7 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
               seed,
               width,
               height,
-              sha256: createHash('sha256').update(pixels).digest('hex'),
+              sha256,
               modelDigest: card.digest,
               device,
               stages: {

@@ -19,18 +19,21 @@ export interface PlanDependencies {
   readonly log: Logger;
 }
 
-/** Decides everything about a job, or throws why it is refused. */
-export type Plan = (job: GenerateJob) => Promise<RenderPlan>;
+/**
+ * Decides everything about a job, or throws why it is refused.
+ * @param isNew asked with the model's digest before the job is moderated; where it says no, it is not. Default: it is
+ */
+export type Plan = (job: GenerateJob, isNew?: (modelDigest: string) => boolean) => Promise<RenderPlan>;
 
 export function createPlanner({ models, moderate, limits, log }: PlanDependencies): Plan {
-  return async (job) => {
+  return async (job, isNew = () => true) => {
     const { card, countTokens } = await models.find(job.model);
     const width = job.width ?? card.defaultWidth;
     const height = job.height ?? card.defaultHeight;
     parse(sizesOf(card), { width, height });
     refuseGuidance(job, card);
     refuseTooManyPixels({ width, height, count: job.count }, limits);
-    await moderate?.(job);
+    if (isNew(card.digest)) await moderate?.(job);
 
     const tokens = countTokens(job.prompt);
     const truncated = tokens > card.maxTokens;
@@ -52,9 +55,9 @@ export function createPlanner({ models, moderate, limits, log }: PlanDependencie
 export type Planned = RenderPlan | { readonly error: ItemError };
 
 /** What the job itself is to blame for is told of it; all else is thrown. */
-export async function planOrError(plan: Plan, job: GenerateJob): Promise<Planned> {
+export async function planOrError(...[plan, ...rest]: [Plan, ...Parameters<Plan>]): Promise<Planned> {
   try {
-    return await plan(job);
+    return await plan(...rest);
   } catch (error) {
     if (!(error instanceof RenderError) || error.retry) throw error;
     return { error: { type: error.type, message: error.message } };

@@ -10,6 +10,8 @@ export interface EmbeddedDeploymentOptions {
   readonly model: string;
   readonly checkpoint: string;
   readonly store: BlobStore;
+  /** Addresses below which catalogues may be read and their results written. Default: the store's own. */
+  readonly catalogs?: readonly string[];
   readonly cacheFolder: string;
   /** The `PATH` to search for `temporal` and `python3`. */
   readonly path: string;
@@ -24,7 +26,7 @@ const GRACE_MS = 2_000;
 
 /** A server and a worker of this command's own. They, and the engine, start side by side. */
 export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions): Promise<Deployment> {
-  const { model, checkpoint, store, cacheFolder, log } = options;
+  const { model, checkpoint, store, catalogs, cacheFolder, log } = options;
   const begun = performance.now();
   const starting = findTemporal(options).then((program) => startEmbeddedServer({ ...options, program }));
   starting.catch(() => {});
@@ -38,11 +40,12 @@ export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions
 
   // Half a second of loading code, in which server and engine have begun.
   await options.loadSdk();
-  const { createDiffusionWorker } = await import('../worker/diffusion-worker.js');
-  const worker = await createDiffusionWorker({
+  const { createGpuWorker } = await import('../worker/gpu-worker.js');
+  const worker = await createGpuWorker({
     model,
     checkpoint,
     store,
+    ...(catalogs !== undefined && { catalogs }),
     cacheFolder,
     graceMs: GRACE_MS,
     host,

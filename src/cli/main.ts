@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 import { packageVersion } from '../package-root.js';
+import { BATCH_HELP, batch } from './batch.js';
+import { CATALOG_HELP, catalog } from './catalog.js';
 import { DOCTOR_HELP, doctor } from './doctor.js';
 import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
 import { render } from './render.js';
 import { RENDER_HELP } from './render-arguments.js';
+import { SCHEDULE_HELP, schedule } from './schedule.js';
 import { SNAPSHOT_HELP, snapshot } from './snapshot.js';
 import { UsageError } from './usage-error.js';
 import { WORKER_HELP, worker } from './worker.js';
@@ -15,6 +18,9 @@ interface Command {
 
 const commands = new Map<string, Command>([
   ['render', { help: RENDER_HELP, run: render }],
+  ['batch', { help: BATCH_HELP, run: batch }],
+  ['catalog', { help: CATALOG_HELP, run: catalog }],
+  ['schedule', { help: SCHEDULE_HELP, run: schedule }],
   ['worker', { help: WORKER_HELP, run: worker }],
   ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
   ['doctor', { help: DOCTOR_HELP, run: doctor }],
@@ -23,6 +29,9 @@ const commands = new Map<string, Command>([
 const HELP = `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal
 
   temporal-diffusion render "a slice of pizza"   draws a picture
+  temporal-diffusion batch FILE.jsonl            draws up to 1,000, together
+  temporal-diffusion catalog FILE                draws one a row, and only those that are missing
+  temporal-diffusion schedule ACTION             does that at fixed times
   temporal-diffusion worker --storage PLACE      works on jobs
   temporal-diffusion snapshot ACTION             makes and keeps what workers start from
   temporal-diffusion doctor                      tells what this machine lacks for that

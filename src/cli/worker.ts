@@ -22,6 +22,7 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --model NAME         which model it draws with (default: emoji)
   --checkpoint DIR     that model's folder (default: the one that comes with this package)
   --storage PLACE      where pictures go: a folder, a file: URL, or s3://BUCKET/PREFIX (see docs/storage.md)
+  --catalogs PLACES    below which catalogues may be read and their results written, with commas (default: the storage)
   --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
   --device DEVICE      what it draws on: cpu (default)
   --threads N          threads of the CPU runtime (default: all)
@@ -41,6 +42,7 @@ const Options = z.object({
   model: ModelName.default('emoji'),
   checkpoint: z.string().optional(),
   storage: z.string('expected --storage with a folder, a file: URL or an s3: URL'),
+  catalogs: z.string().optional(),
   role: z
     .string()
     .default('jobs,gpu')
@@ -57,7 +59,17 @@ const Options = z.object({
 });
 
 const NUMBERS = ['threads', 'grace', 'health-port', 'max-backlog', 'max-pixels'] as const;
-const NAMES = ['model', 'checkpoint', 'storage', 'role', 'device', 'start', 'snapshots', ...NUMBERS] as const;
+const NAMES = [
+  'model',
+  'checkpoint',
+  'storage',
+  'catalogs',
+  'role',
+  'device',
+  'start',
+  'snapshots',
+  ...NUMBERS,
+] as const;
 
 /** `temporal-diffusion worker`: one host's worker. */
 export async function worker(argv: readonly string[]): Promise<void> {
@@ -79,11 +91,12 @@ export async function worker(argv: readonly string[]): Promise<void> {
     connectionOptions: { address: 'localhost:7233' },
   };
   await loadSdk();
-  const { createDiffusionWorker } = await import('../worker/diffusion-worker.js');
-  const diffusionWorker = await createDiffusionWorker({
+  const { createGpuWorker } = await import('../worker/gpu-worker.js');
+  const diffusionWorker = await createGpuWorker({
     model,
     checkpoint: checkpoint ?? bundledModel(model),
     store,
+    ...(options.catalogs !== undefined && { catalogs: options.catalogs.split(',') }),
     cacheFolder: cacheFolder(),
     roles,
     ...(threads === undefined ? {} : { threads }),

@@ -1,15 +1,19 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { BatchJob, BatchRequest, type BatchRequestInput } from '../contract/batch.js';
+import { CatalogRequest, type CatalogRequestInput } from '../contract/catalog.js';
 import { parse } from '../contract/parse.js';
 import { BATCH, INTERACTIVE, priorityOf } from '../contract/priority.js';
 import { DIFFUSION_QUEUE } from '../contract/queues.js';
 import { type GenerateJob, GenerateRequest, type GenerateRequestInput } from '../contract/request.js';
 import { GENERATE_BATCH, GENERATE_IMAGE } from '../contract/workflow-types.js';
 import { BatchHandle } from './batch-handle.js';
+import { CatalogHandle } from './catalog-handle.js';
+import { CatalogSchedules } from './catalog-schedules.js';
 import { JobHandle } from './job-handle.js';
 import { type BatchMemo, batchMemoOf, type JobMemo, memoOf } from './job-memo.js';
 import { requestDigest } from './request-digest.js';
+import { startCatalog } from './start-catalog.js';
 import { startOnce } from './start-once.js';
 
 export interface DiffusionClientOptions {
@@ -95,6 +99,31 @@ export class DiffusionClient {
   async job(id: string): Promise<JobHandle> {
     const description = await this.#client.workflow.getHandle(id).describe();
     return this.#handle(id, description.runId, memoOf(description).seed);
+  }
+
+  /**
+   * Renders a catalogue: every row that has no picture yet. While one is being rendered it is joined; a new run begins
+   * where none is.
+   * @throws InvalidRequest before anything is sent where the request breaks the contract; where the catalogue is being
+   * rendered with other settings at the moment
+   */
+  async catalog(input: CatalogRequestInput): Promise<CatalogHandle> {
+    const request = parse(CatalogRequest, input);
+    const id = await startCatalog(this.#client, this.#taskQueue, request);
+    return this.catalogJob(id);
+  }
+
+  /**
+   * Finds a catalogue's run again.
+   * @param id a `CatalogHandle`'s
+   */
+  catalogJob(id: string): CatalogHandle {
+    return new CatalogHandle({ client: this.#client, id });
+  }
+
+  /** Runs of catalogues at fixed times. */
+  get schedules(): CatalogSchedules {
+    return new CatalogSchedules({ client: this.#client, taskQueue: this.#taskQueue });
   }
 
   #handle(id: string, runId: string, seed: number): JobHandle {

@@ -45,8 +45,7 @@ function readMemo<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const parsed = schema.safeParse(memo);
   if (parsed.success) return parsed.data;
-  throw new InvalidRequest(
-    `expected ${expected} of temporal-diffusion, but workflow ${workflowId} is none`,
-    { cause: parsed.error },
-  );
+  throw new InvalidRequest(`expected ${expected} of temporal-diffusion, but workflow ${workflowId} is none`, {
+    cause: parsed.error,
+  });
 }

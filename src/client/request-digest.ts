@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { BatchRequest } from '../contract/batch.js';
+import type { CatalogRequest } from '../contract/catalog.js';
 import type { GenerateRequest } from '../contract/request.js';
 
 /**
  * Tells two requests with the same idempotency key apart. Taken before a seed is drawn: a caller who left it out and
  * asks again means the same job.
  */
-export function requestDigest(request: GenerateRequest | BatchRequest): string {
+export function requestDigest(request: GenerateRequest | BatchRequest | CatalogRequest): string {
   return createHash('sha256').update(canonicalJson(request)).digest('hex');
 }
 

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { Milliseconds, PixelClaim, Provenance, PublishedImage } from './job.js';
-import { GenerateRequest, ModelName, OutputOptions, Prompt, Seed, Tags, Tenant, TenantWeight } from './request.js';
+import {
+  GenerateRequest,
+  ModelName,
+  OutputOptions,
+  Prompt,
+  Seed,
+  Tags,
+  Tenant,
+  TenantWeight,
+} from './request.js';
 
 /** More items, or more images of them all, are a catalogue: a batch travels through Temporal as a whole. */
 export const MAX_BATCH_ITEMS = 1000;

@@ -1,4 +1,5 @@
 export * from './batch.js';
+export * from './catalog.js';
 export * from './errors.js';
 export * from './job.js';
 export * from './model-card.js';

@@ -60,7 +60,9 @@ export const Tags = z
 export type Tags = z.infer<typeof Tags>;
 
 /** Who a job is for: tenants share the GPUs, see `contract/priority.ts`. A fairness key of Temporal's, which has 64 bytes. */
-export const Tenant = z.string().regex(/^[A-Za-z0-9._@:-]{1,64}$/, 'expected 1 to 64 letters, digits or . _ @ : -');
+export const Tenant = z
+  .string()
+  .regex(/^[A-Za-z0-9._@:-]{1,64}$/, 'expected 1 to 64 letters, digits or . _ @ : -');
 
 /** A tenant's share beside the others' of the same urgency: one of 2 gets twice what one of 1 gets. Temporal's own bounds. */
 export const TenantWeight = z.number().min(0.001).max(1000);

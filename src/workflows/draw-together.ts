@@ -37,8 +37,8 @@ export interface DrawingOptions {
   readonly share: Share;
   /** Told once for each picture, as soon as it is known. */
   onPicture(index: number, outcome: BatchImage | ItemError): void;
-  /** Milliseconds that a GPU drew, told for all that was drawn, also in vain. */
-  onDrawn(gpuMs: number): void;
+  /** Milliseconds that a GPU drew, and how many images: told of all that was drawn, also in vain. */
+  onDrawn(gpuMs: number, images: number): void;
 }
 
 /**
@@ -80,7 +80,7 @@ async function draw(
   try {
     const items = drawings.map(({ item }) => item);
     const claims = await generate({ model, items, preview: false, signalled: false });
-    options.onDrawn(gpuMsOf(claims));
+    options.onDrawn(gpuMsOf(claims), claims.length);
     return claims;
   } catch (error) {
     rethrowCancellation(error);
@@ -121,7 +121,8 @@ async function publish(
     });
     const isLost = new Set(outcomes.filter(wasLost).map(({ index }) => index));
     for (const outcome of outcomes) {
-      if (!isLost.has(outcome.index)) options.onPicture(outcome.index, 'image' in outcome ? outcome.image : outcome.error);
+      if (!isLost.has(outcome.index))
+        options.onPicture(outcome.index, 'image' in outcome ? outcome.image : outcome.error);
     }
     return drawings
       .map(({ item, pictures }) => ({ item, pictures: pictures.filter(({ index }) => isLost.has(index)) }))

@@ -11,8 +11,8 @@ import {
 import type { PromptActivities } from '../activities/prompt.js';
 import {
   type BatchImage,
-  BatchJob,
   type BatchItemResult,
+  BatchJob,
   type BatchPage,
   type BatchProgress,
   type BatchResult,
@@ -80,7 +80,9 @@ function drawingsOf(
   { shapes, items }: PreparedBatch,
   book: Book,
 ): Map<Shape, readonly Drawing[]> {
-  const groups = new Map(shapes.map((shape) => [shape, new Map<string, Drawing & { pictures: Picture[] }>()]));
+  const groups = new Map(
+    shapes.map((shape) => [shape, new Map<string, Drawing & { pictures: Picture[] }>()]),
+  );
   const pictures = new Map<string, number>();
   let images = 0;
   for (const [place, { prompt, seed, count, output, tags }] of job.items.entries()) {
@@ -152,7 +154,9 @@ const PAGE_IMAGES = 200;
 
 /** Call it before the workflow waits for anything: queries may come at once. */
 function openBook({ items }: BatchJob): Book {
-  const entries = items.map((_, index): Entry => ({ index, pictures: [], truncated: false, isFinished: false }));
+  const entries = items.map(
+    (_, index): Entry => ({ index, pictures: [], truncated: false, isFinished: false }),
+  );
   /** Which items wait for a picture. */
   const waiting = new Map<number, Set<Entry>>();
   const outcomes = new Map<number, BatchImage | ItemError>();
@@ -177,7 +181,10 @@ function openBook({ items }: BatchJob): Book {
     for (const picture of pictures) {
       const outcome = outcomes.get(picture);
       if (!outcome) return;
-      if (!('url' in outcome)) return finish({ status: 'failed', index, error: outcome });
+      if (!('url' in outcome)) {
+        finish({ status: 'failed', index, error: outcome });
+        return;
+      }
       images.push(outcome);
     }
     finish({ status: 'done', index, images, truncated });

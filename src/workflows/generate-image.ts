@@ -96,7 +96,11 @@ function publish(claim: PixelClaim, job: GenerateJob, plan: RenderPlan): Promise
   const { model, prompt, steps } = plan;
   const summary = `image ${claim.index}, seed ${claim.seed}`;
   const priority = priorityOf(INTERACTIVE, job);
-  const activities = proxyActivities<PublishActivities>({ ...publishing(claim.hostQueue), priority, summary });
+  const activities = proxyActivities<PublishActivities>({
+    ...publishing(claim.hostQueue),
+    priority,
+    summary,
+  });
   return activities.publish({
     claim,
     output: job.output,

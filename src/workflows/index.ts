@@ -1,2 +1,3 @@
 export { generateBatch } from './generate-batch.js';
 export { generateImage } from './generate-image.js';
+export { renderCatalog } from './render-catalog.js';

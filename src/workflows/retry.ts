@@ -99,3 +99,32 @@ export function discarding(hostQueue: string): ActivityOptions {
  * within seconds: after three, something is wrong that drawing does not mend.
  */
 export const MAX_DRAWINGS = 3;
+
+/** `readCatalogPage`, on the workflow's own queue. */
+export const readingCatalog: ActivityOptions = {
+  // The first page of a run reads all earlier results: some minutes for a million rows in S3. Then milliseconds, and
+  // whatever a moderation hook takes.
+  startToCloseTimeout: '15 minutes',
+  heartbeatTimeout: '30 seconds',
+  // A store that is away for an hour stops a run that may take days, and costs no GPU time meanwhile.
+  retry: {
+    initialInterval: '500 milliseconds',
+    backoffCoefficient: 2,
+    maximumInterval: '1 minute',
+    maximumAttempts: 65,
+  },
+};
+
+/** `writeShard`, on the workflow's own queue: one small blob. */
+export const writingShard: ActivityOptions = {
+  startToCloseTimeout: '2 minutes',
+  // What it writes is paid for with GPU time, so it is as patient as reading is.
+  retry: readingCatalog.retry ?? {},
+};
+
+/** `finishCatalog`, on the workflow's own queue: reads up to 48 pictures. */
+export const finishingCatalog: ActivityOptions = {
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30 seconds',
+  retry: readingCatalog.retry ?? {},
+};

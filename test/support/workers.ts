@@ -7,10 +7,10 @@ import { createBatchCeilings } from '../../src/gpu/batches.js';
 import type { EngineHost } from '../../src/gpu/host.js';
 import type { BlobStore } from '../../src/storage/blob-store.js';
 import {
-  createDiffusionWorker,
+  createGpuWorker,
   type DiffusionWorker,
   type DiffusionWorkerOptions,
-} from '../../src/worker/diffusion-worker.js';
+} from '../../src/worker/gpu-worker.js';
 import { type RunningWorker, startWorker } from '../../src/worker/running-worker.js';
 import { ENGINE_CACHE } from './engine.js';
 import { EMOJI } from './references.js';
@@ -23,7 +23,7 @@ export async function startDiffusionWorker(
   server: TestServer,
   options: TestWorkerOptions,
 ): Promise<DiffusionWorker> {
-  const worker = await createDiffusionWorker({
+  const worker = await createGpuWorker({
     model: 'emoji',
     checkpoint: EMOJI,
     cacheFolder: ENGINE_CACHE,

@@ -53,6 +53,8 @@ export interface DiffusionWorkerOptions {
   readonly minFreeBytes?: number;
   /** What a request may cost, and how much may wait. Default: see `RequestLimits`. */
   readonly limits?: RequestLimits;
+  /** Addresses below which catalogues may be read and their results written. Default: the store's own. */
+  readonly catalogs?: readonly string[];
   /** Default: an engine process of this package. A host that is handed in is closed with the worker. */
   readonly host?: EngineHost;
   readonly log: Logger;
@@ -88,10 +90,10 @@ const HEARTBEAT_THROTTLE_MS = 200;
 const STICKY_MS = 2_000;
 
 /** One host's worker. Its engine starts to load at once, before there is a connection. */
-export async function createDiffusionWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
+export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
   const { model, checkpoint, store, cacheFolder, moderate, log } = options;
   const { roles = ['jobs', 'gpu'], graceMs = 30_000, stagingFolder = join(cacheFolder, 'staging') } = options;
-  const { minFreeBytes = MIN_FREE_BYTES, limits } = options;
+  const { minFreeBytes = MIN_FREE_BYTES, limits, catalogs = [store.url] } = options;
   // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
   const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
   const gpu = roles.includes('gpu')
@@ -112,7 +114,9 @@ export async function createDiffusionWorker(options: DiffusionWorkerOptions): Pr
     taskQueue: DIFFUSION_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     stickyQueueScheduleToStartTimeout: STICKY_MS,
-    plugins: [new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, log })],
+    plugins: [
+      new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, catalogs, log }),
+    ],
   };
   const drawing: WorkerOptions | undefined = gpu && {
     taskQueue: gpuQueue(model),
