@@ -187,7 +187,7 @@ class ServerProcess {
 }
 
 /** A port that nobody listens on now; somebody may a moment later. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { cacheFolder } from '../../src/cli/cache-folder.js';
+import { freePort } from '../../src/cli/embedded-server.js';
 import { findTemporal } from '../../src/cli/install-temporal.js';
 import { DiffusionClient } from '../../src/client/diffusion-client.js';
 import { loadSdk } from './temporal.js';
@@ -80,14 +80,4 @@ export async function createDurableServer(
       });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('expected a TCP address, got none');
-  return address.port;
 }

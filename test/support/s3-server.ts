@@ -2,10 +2,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { freePort } from '../../src/cli/embedded-server.js';
 import { findVersitygw } from './s3-install.js';
 import { until } from './waiting.js';
 
@@ -168,14 +169,4 @@ export async function startS3Server(folder: string): Promise<S3Server> {
 
 function newKeys(accessKeyId: string): S3Keys {
   return { accessKeyId, secretAccessKey: randomBytes(20).toString('hex') };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('expected a TCP address, got none');
-  return address.port;
 }
