@@ -1,4 +1,4 @@
-import { access, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
@@ -12,6 +12,7 @@ import {
   VaeConfig,
 } from './configs.js';
 import { checkpointDigest } from './digest.js';
+import { fileExists } from './file-exists.js';
 import { readJsonFile } from './json-file.js';
 import { readWeights, type Weights } from './weights.js';
 
@@ -94,11 +95,7 @@ async function readComponent<Schema extends z.ZodType>(
 
 async function readGeneration(root: string): Promise<GenerationConfig> {
   const file = join(root, 'generation.json');
-  const present = await access(file).then(
-    () => true,
-    () => false,
-  );
-  return present ? readJsonFile(file, GenerationConfig) : GenerationConfig.parse({});
+  return (await fileExists(file)) ? readJsonFile(file, GenerationConfig) : GenerationConfig.parse({});
 }
 
 /** The components are each right by themselves; here: whether they fit together. */

@@ -1,7 +1,8 @@
-import { access, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
+import { fileExists } from './file-exists.js';
 import { readJsonFile } from './json-file.js';
 import { type Dtype, readSafetensorsHeader, type StoredTensor } from './safetensors.js';
 
@@ -21,7 +22,7 @@ export interface Weights {
  */
 export async function readWeights(folder: string, stem: string): Promise<Weights> {
   const indexFile = join(folder, `${stem}.safetensors.index.json`);
-  if (!(await exists(indexFile))) {
+  if (!(await fileExists(indexFile))) {
     const file = await followLinks(join(folder, `${stem}.safetensors`));
     return { folder: dirname(file), tensors: await readSafetensorsHeader(file) };
   }
@@ -83,11 +84,4 @@ function followLinks(file: string): Promise<string> {
   return realpath(file).catch((cause: NodeJS.ErrnoException) => {
     throw new CheckpointInvalid(`${file}: expected a safetensors file, got ${cause.code}`, { cause });
   });
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

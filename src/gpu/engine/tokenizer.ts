@@ -1,10 +1,11 @@
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { fileExists } from '../checkpoint/file-exists.js';
 import { readJsonFile } from '../checkpoint/json-file.js';
 
 const TokenizerConfig = z.looseObject({
@@ -89,11 +90,7 @@ function cut(whole: readonly number[], bare: readonly number[], length: number):
 /** `chat_template.jinja` wins over the config's field, as in transformers. */
 async function loadTemplate(folder: string, fallback: string | undefined): Promise<Template> {
   const file = join(folder, 'chat_template.jinja');
-  const present = await access(file).then(
-    () => true,
-    () => false,
-  );
-  const source = present ? await readFile(file, 'utf8') : fallback;
+  const source = (await fileExists(file)) ? await readFile(file, 'utf8') : fallback;
   if (source === undefined) {
     throw new CheckpointInvalid(
       `${folder}: expected chat_template.jinja, or chat_template in tokenizer_config.json`,
