@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { CheckpointInvalid } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { loadTokenizer } from '../src/gpu/engine/tokenizer.js';
-import { buildGraphs, loadGraphs } from '../src/gpu/graph/graphs.js';
+import { buildGraphs, FLOAT32, loadGraphs } from '../src/gpu/graph/graphs.js';
 import { EMOJI, TINY_KLEIN } from './support/references.js';
 
 let scratch: string;
@@ -24,7 +24,7 @@ const open = () => openCheckpoint(folder, { name: 'klein', cacheFolder: join(scr
 const openAndBuild = async () => {
   const checkpoint = await open();
   await loadTokenizer(checkpoint);
-  return buildGraphs(checkpoint);
+  return buildGraphs(checkpoint, FLOAT32);
 };
 
 async function editJson(file: string, change: (json: Record<string, unknown>) => void): Promise<void> {
@@ -260,27 +260,29 @@ test('weights behind symbolic links, as model hubs keep them, are found', async 
   await symlink(blob, join(folder, VAE));
   const checkpoint = await open();
   assert.equal(checkpoint.vae.weights.folder, scratch);
-  assert.ok(buildGraphs(checkpoint).vaeDecoder.length > 0);
+  assert.ok(buildGraphs(checkpoint, FLOAT32).vaeDecoder.weights.every(({ file }) => file === blob));
 });
 
-test('graphs come out of the cache until configs, headers or the cached files change', async () => {
-  const cache = await mkdtemp(join(scratch, 'graphs-'));
-  const built = await loadGraphs(await open(), cache);
-  const cached = await loadGraphs(await open(), cache);
+test('graphs come out of the cache until configs, headers, compute types or the cached files change', async () => {
+  const cacheFolder = await mkdtemp(join(scratch, 'graphs-'));
+  const load = async (compute = FLOAT32) => loadGraphs(await open(), { cacheFolder, compute });
+  const built = await load();
+  const cached = await load();
   assert.equal(cached.digest, built.digest);
-  assert.deepEqual(Buffer.from(cached.transformer), Buffer.from(built.transformer));
+  assert.deepEqual(Buffer.from(cached.transformer.bytes), Buffer.from(built.transformer.bytes));
+  assert.deepEqual(cached.transformer.weights, built.transformer.weights);
+  assert.notEqual((await load({ ...FLOAT32, transformer: 'bfloat16' })).digest, built.digest);
 
   await editJson('transformer/config.json', (json) => {
     json.eps = 1e-3;
   });
-  assert.notEqual((await loadGraphs(await open(), cache)).digest, built.digest);
+  assert.notEqual((await load()).digest, built.digest);
   await editJson('transformer/config.json', (json) => {
     json.eps = 1e-5;
   });
 
-  const { readdir } = await import('node:fs/promises');
-  for (const key of await readdir(join(cache, 'graphs'))) {
-    await writeFile(join(cache, 'graphs', key, 'transformer.onnx'), 'damaged');
+  for (const key of await readdir(join(cacheFolder, 'graphs'))) {
+    await writeFile(join(cacheFolder, 'graphs', key, 'transformer.onnx'), 'damaged');
   }
-  assert.equal((await loadGraphs(await open(), cache)).digest, built.digest);
+  assert.equal((await load()).digest, built.digest);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TransformerConfig, VaeConfig } from '../src/gpu/checkpoint/configs.js';
 import type { Weights } from '../src/gpu/checkpoint/weights.js';
+import type { Graph } from '../src/gpu/graph/builder.js';
 import { buildFlux2Transformer } from '../src/gpu/graph/flux2-transformer.js';
 import { decodeModel } from '../src/gpu/graph/onnx.js';
 import { buildVaeDecoder } from '../src/gpu/graph/vae-decoder.js';
@@ -24,11 +25,24 @@ function weightsOf(tensors: Record<string, number[]>): Weights {
   return { folder: '/m', tensors: new Map(entries) };
 }
 
-function externalNames(graph: Uint8Array): string[] {
-  return decodeModel(graph)
-    .graph.initializer.filter((tensor) => tensor.externalData?.length)
-    .map((tensor) => tensor.name)
-    .sort();
+function namesOf(graph: Graph): string[] {
+  return graph.weights.map(({ name }) => name).sort();
+}
+
+/** The weights that the graph's nodes read, in the order in which they come to them. */
+function namesInOrderOfUse({ bytes, weights }: Graph): string[] {
+  const names = new Set(weights.map(({ name }) => name));
+  return [...new Set(decodeModel(bytes).graph.node.flatMap(({ input }) => input))].filter((name) =>
+    names.has(name),
+  );
+}
+
+/** The weights that are not used as they are stored. */
+function castNames({ bytes, weights }: Graph): string[] {
+  const names = new Set(weights.map(({ name }) => name));
+  return decodeModel(bytes).graph.node.flatMap(({ opType, input }) =>
+    opType === 'Cast' ? input.filter((name) => names.has(name)) : [],
+  );
 }
 
 for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
@@ -37,11 +51,16 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
   describe(`${model}, as diffusers describes it`, () => {
     test('its transformer builds and leaves no tensor out', () => {
       const weights = weightsOf(transformer.tensors);
-      const graph = buildFlux2Transformer(TransformerConfig.parse(transformer.config), weights);
-      assert.deepEqual(externalNames(graph), Object.keys(transformer.tensors).sort());
-      assert.ok(graph.length < 1_000_000, 'weights stay outside');
+      const graph = buildFlux2Transformer(TransformerConfig.parse(transformer.config), weights, 'bfloat16');
+      assert.deepEqual(namesOf(graph), Object.keys(transformer.tensors).sort());
+      assert.deepEqual(
+        graph.weights.map(({ name }) => name),
+        namesInOrderOfUse(graph),
+      );
+      assert.deepEqual(castNames(graph), [], 'bfloat16 weights are used as they are');
+      assert.ok(graph.bytes.length < 1_000_000, 'weights stay outside');
       const last = [...weights.tensors.values()].at(-1);
-      const ends = decodeModel(graph).graph.initializer.flatMap(({ externalData }) => {
+      const ends = decodeModel(graph.bytes).graph.initializer.flatMap(({ externalData }) => {
         const field = (key: string) => Number(externalData?.find((entry) => entry.key === key)?.value);
         return externalData?.length ? [field('offset') + field('length')] : [];
       });
@@ -50,8 +69,8 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
 
     test("its VAE's decoder builds and leaves no tensor out", () => {
       const used = Object.keys(vae.tensors).filter((name) => name !== 'bn.num_batches_tracked');
-      const graph = buildVaeDecoder(VaeConfig.parse(vae.config), weightsOf(vae.tensors));
-      assert.deepEqual(externalNames(graph), used.sort());
+      const graph = buildVaeDecoder(VaeConfig.parse(vae.config), weightsOf(vae.tensors), 'float32');
+      assert.deepEqual(namesOf(graph), used.sort());
     });
   });
 }

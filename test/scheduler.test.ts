@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SchedulerConfig } from '../src/gpu/checkpoint/configs.js';
-import { eulerStep, flowMatchSigmas } from '../src/gpu/engine/scheduler.js';
+import { flowMatchSigmas } from '../src/gpu/engine/scheduler.js';
 import { readJson } from './support/references.js';
 
 interface Schedule {
@@ -34,10 +34,4 @@ test("noise levels are diffusers' own: static, exponential and linear shift", ()
 test('a setting that would change the schedule and is not supported is refused', () => {
   assert.throws(() => schedulerConfig({ use_karras_sigmas: true }), /use_karras_sigmas/);
   assert.throws(() => schedulerConfig({ shift_terminal: 0.02 }), /shift_terminal/);
-});
-
-test('an Euler step moves along the velocity by the distance of the noise levels', () => {
-  const latents = Float32Array.of(1, 2, 3);
-  eulerStep(latents, Float32Array.of(4, 0, -4), 0.75, 0.5);
-  assert.deepEqual([...latents], [0, 2, 4]);
 });

@@ -2,12 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import type { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import type { ModelCard } from '../../contract/model-card.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
-import { loadGraphs } from '../graph/graphs.js';
+import type { Graph } from '../graph/builder.js';
+import { FLOAT32, loadGraphs } from '../graph/graphs.js';
 import { createSession, floatTensor, integerTensor, outputOf, type Session } from '../runtime/session.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
 import { drawPreview, type Preview } from './preview.js';
-import { eulerStep, flowMatchSigmas, modelTimestep } from './scheduler.js';
+import { flowMatchSigmas, modelTimestep } from './scheduler.js';
 import { loadTokenizer, type PromptTokenizer } from './tokenizer.js';
 
 export interface PipelineOptions {
@@ -66,9 +67,9 @@ export async function loadPipeline(options: PipelineOptions): Promise<Pipeline> 
     name: options.model,
     cacheFolder: options.cacheFolder,
   });
-  const graphs = await loadGraphs(checkpoint, options.cacheFolder);
-  const session = (graph: Uint8Array, weightsFolder: string) =>
-    createSession({ graph, weightsFolder, device: options.device, threads: options.threads });
+  const graphs = await loadGraphs(checkpoint, { cacheFolder: options.cacheFolder, compute: FLOAT32 });
+  const session = ({ bytes }: Graph, weightsFolder: string) =>
+    createSession({ graph: bytes, weightsFolder, device: options.device, threads: options.threads });
   const sessions = {
     textEncoder: await session(graphs.textEncoder, checkpoint.textEncoder.weights.folder),
     transformer: await session(graphs.transformer, checkpoint.transformer.weights.folder),
@@ -101,9 +102,9 @@ class Flux2Klein implements Pipeline {
     const promptEmbeds = await this.#encodePrompts(items.map((item) => item.prompt));
     trace.onPromptEmbeds?.(promptEmbeds);
     const encoded = performance.now();
-    const latents = hooks.latents?.slice() ?? this.#initialLatents(items, rows * columns);
-    trace.onInitialLatents?.(latents);
-    await this.#denoise(latents, promptEmbeds, { items, rows, columns, steps }, hooks, trace);
+    const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
+    trace.onInitialLatents?.(noise);
+    const latents = await this.#denoise(noise, promptEmbeds, { items, rows, columns, steps }, hooks, trace);
     const denoised = performance.now();
     const pixels = await this.#decode(latents, items.length, rows, columns);
     const decoded = performance.now();
@@ -159,14 +160,14 @@ class Flux2Klein implements Pipeline {
     return latents;
   }
 
-  /** Changes `latents` in place, from noise to picture. */
+  /** From noise to a picture's latents. */
   async #denoise(
-    latents: Float32Array,
+    noise: Float32Array,
     promptEmbeds: Float32Array,
     shape: { items: readonly RenderItem[]; rows: number; columns: number; steps: number },
     hooks: RenderHooks,
     trace: Trace,
-  ): Promise<void> {
+  ): Promise<Float32Array> {
     const { scheduler, transformer } = this.checkpoint;
     const {
       in_channels: channels,
@@ -188,16 +189,18 @@ class Flux2Klein implements Pipeline {
       ),
     };
     const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
+    let latents = noise;
     for (let step = 0; step < steps; step++) {
       const [sigma, next] = [sigmas[step] as number, sigmas[step + 1] as number];
       const outputs = await this.sessions.transformer.run({
         ...constant,
         hidden_states: floatTensor(latents, [batch, rows * columns, channels]),
         timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
+        step: floatTensor(Float32Array.of(next - sigma), [1]),
       });
       const velocity = outputOf(outputs, 'velocity', 'float32').data;
       trace.onVelocity?.(step + 1, velocity);
-      eulerStep(latents, velocity, sigma, next);
+      latents = outputOf(outputs, 'latents', 'float32').data;
       trace.onLatents?.(step + 1, latents);
       for (const [place, { index, seed }] of items.entries()) {
         const range = [place * rows * columns * channels, (place + 1) * rows * columns * channels] as const;
@@ -214,6 +217,7 @@ class Flux2Klein implements Pipeline {
       }
       await nextTurn(hooks.signal);
     }
+    return latents;
   }
 
   async #decode(latents: Float32Array, batch: number, rows: number, columns: number): Promise<Uint8Array> {

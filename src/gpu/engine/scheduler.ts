@@ -41,11 +41,3 @@ function dynamicShift(type: SchedulerConfig['time_shift_type'], mu: number): (si
 export function modelTimestep(config: SchedulerConfig, sigma: number): number {
   return f32(f32(sigma * config.num_train_timesteps) / 1000);
 }
-
-/** One Euler step, in place: latents += (next − sigma) · velocity. */
-export function eulerStep(latents: Float32Array, velocity: Float32Array, sigma: number, next: number): void {
-  const distance = f32(next - sigma);
-  for (let index = 0; index < latents.length; index++) {
-    latents[index] = (latents[index] as number) + f32(distance * (velocity[index] as number));
-  }
-}

@@ -1,6 +1,6 @@
 import type { BertConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
-import { GraphBuilder, MICROSOFT, type Value } from './builder.js';
+import { type ComputeType, type Graph, GraphBuilder, MICROSOFT, type Value } from './builder.js';
 import { add, attention, biasedLinear, concat, layerNorm } from './layers.js';
 import { ElementType } from './onnx.js';
 
@@ -13,8 +13,13 @@ import { ElementType } from './onnx.js';
  * @param outputLayers which hidden states; 0 is the embedding layer's
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
-export function buildBert(config: BertConfig, weights: Weights, outputLayers: readonly number[]): Uint8Array {
-  const graph = new GraphBuilder('BertModel', weights);
+export function buildBert(
+  config: BertConfig,
+  weights: Weights,
+  outputLayers: readonly number[],
+  compute: ComputeType,
+): Graph {
+  const graph = new GraphBuilder('BertModel', weights, compute);
   const ids = graph.input('input_ids', 'int64', ['batch', 'text_tokens']);
   const mask = graph.input('attention_mask', 'int64', ['batch', 'text_tokens']);
   const keyMask = graph.op('Cast', [mask], { attributes: { to: ElementType.int32 } });
@@ -25,7 +30,8 @@ export function buildBert(config: BertConfig, weights: Weights, outputLayers: re
   }
   const chosen = outputLayers.map((index) => states[index] as Value);
   const width = config.hidden_size * outputLayers.length;
-  graph.output('prompt_embeds', 'float32', ['batch', 'text_tokens', width], concat(graph, chosen, -1));
+  const embeds = graph.cast(concat(graph, chosen, -1), compute, 'float32');
+  graph.output('prompt_embeds', 'float32', ['batch', 'text_tokens', width], embeds);
   return graph.finish();
 }
 
@@ -59,9 +65,13 @@ function layer(graph: GraphBuilder, config: BertConfig, name: string, x: Value, 
   );
   const attentionOut = biasedLinear(graph, attended, `${name}.attention.output.dense`, size, size);
   const seen = layerNorm(graph, add(graph, x, attentionOut), `${name}.attention.output.LayerNorm`, size, eps);
-  const hidden = graph.op('Gelu', [biasedLinear(graph, seen, `${name}.intermediate.dense`, size, inner)], {
-    domain: MICROSOFT,
-  });
+  // CUDA has no Gelu of bfloat16.
+  const raised = graph.cast(
+    biasedLinear(graph, seen, `${name}.intermediate.dense`, size, inner),
+    graph.compute,
+    'float32',
+  );
+  const hidden = graph.cast(graph.op('Gelu', [raised], { domain: MICROSOFT }), 'float32', graph.compute);
   const out = biasedLinear(graph, hidden, `${name}.output.dense`, inner, size);
   return layerNorm(graph, add(graph, seen, out), `${name}.output.LayerNorm`, size, eps);
 }

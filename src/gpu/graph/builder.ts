@@ -3,6 +3,7 @@ import { expectTensor, fileNameOf, type Weights } from '../checkpoint/weights.js
 import {
   type AttributeProto,
   AttributeType,
+  decodeModel,
   ElementType,
   EXTERNAL,
   encodeModel,
@@ -10,11 +11,29 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './onnx.js';
+import { bfloat16Bits, float16Bits } from './small-floats.js';
 
 /** ONNX operators of opset 21; ONNX Runtime's fused ones are in `MICROSOFT`. */
 const OPSET = 21;
 const IR_VERSION = 10;
 export const MICROSOFT = 'com.microsoft';
+
+/** What a graph computes in. Its inputs and outputs are float32 and integers whatever it is. */
+export type ComputeType = 'float32' | 'bfloat16' | 'float16';
+
+/** A weight that a graph uses: where it lies, and in `shape` how the graph sees it. */
+export interface GraphWeight extends StoredTensor {
+  /** The name of the tensor and of the graph's initializer. */
+  readonly name: string;
+}
+
+/** One component as ONNX, beside the weights that it takes from the checkpoint's files. */
+export interface Graph {
+  /** ONNX protobuf. */
+  readonly bytes: Uint8Array;
+  /** All external data that the graph refers to and nothing else, in order of first use. */
+  readonly weights: readonly GraphWeight[];
+}
 
 /** A tensor inside the graph. */
 export interface Value {
@@ -29,16 +48,25 @@ export interface OperatorOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
-const STORED_TYPE: Partial<Record<Dtype, ElementType>> = {
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-  I8: 'int8',
-};
+function storedType(dtype: Dtype): ElementType {
+  switch (dtype) {
+    case 'F32':
+      return 'float32';
+    case 'F16':
+      return 'float16';
+    case 'BF16':
+      return 'bfloat16';
+    case 'I8':
+      return 'int8';
+    default:
+      throw new TypeError(`expected a dtype that graphs take, got ${dtype}`);
+  }
+}
 
 /**
- * Builds one ONNX graph that computes in float32. Its weights are external data: they point into the
- * checkpoint's own safetensors files and are cast where they are stored smaller.
+ * Builds one ONNX graph that computes in one type. Its weights are external data: they point into the checkpoint's
+ * own safetensors files. Those stored in the compute type are operands as they are, others are cast at every run:
+ * a runtime whose weights are still on their way can't fold anything into them.
  */
 export class GraphBuilder {
   readonly #nodes: NodeProto[] = [];
@@ -51,7 +79,17 @@ export class GraphBuilder {
   constructor(
     private readonly name: string,
     private readonly weights: Weights,
+    /** The type of weights, constants and everything between, where nothing else is said. */
+    readonly compute: ComputeType,
   ) {}
+
+  /**
+   * The type that sums over many layers are kept in. They outgrow half precision (65504), so there it is float32;
+   * bfloat16 has float32's range.
+   */
+  get sums(): ComputeType {
+    return this.compute === 'float16' ? 'float32' : this.compute;
+  }
 
   /** @param dims a number, or the name of a dimension that is known at run time only */
   input(name: string, type: ElementType, dims: readonly (number | string)[]): Value {
@@ -99,9 +137,18 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /** `value`, which is of type `from`, as `to`. */
+  cast(value: Value, from: ElementType, to: ElementType): Value {
+    return from === to ? value : this.op('Cast', [value], { attributes: { to: ElementType[to] } });
+  }
+
   /** A small constant that stands in the graph itself. */
-  floats(values: readonly number[], dims: readonly number[] = [values.length]): Value {
-    return this.#constant('float32', dims, new Uint8Array(Float32Array.from(values).buffer));
+  floats(
+    values: readonly number[],
+    dims: readonly number[] = [values.length],
+    type: ComputeType = this.compute,
+  ): Value {
+    return this.#constant(type, dims, encodeFloats(values, type));
   }
 
   /** A constant of 64-bit integers: shapes, axes, indices. */
@@ -110,34 +157,45 @@ export class GraphBuilder {
   }
 
   /**
-   * A weight as float32.
+   * A weight in the compute type, or in `type`.
    * @param shape what the component's config says it must be
    * @param as    the shape to see it in, where an operator wants other dimensions over the same elements
    * @throws CheckpointInvalid where it is missing or does not fit
    */
-  weight(name: string, shape: readonly number[], as: readonly number[] = shape): Value {
+  weight(
+    name: string,
+    shape: readonly number[],
+    { as = shape, type = this.compute }: { as?: readonly number[]; type?: ComputeType } = {},
+  ): Value {
     const stored = expectTensor(this.weights, name, shape, ['F32', 'F16', 'BF16', 'I8']);
-    const value = this.#asFloat(this.#external(name, stored, as), stored.dtype);
-    if (stored.dtype !== 'I8') return value;
+    const value = this.#external(name, stored, as);
+    if (stored.dtype !== 'I8') return this.cast(value, storedType(stored.dtype), type);
     const rows = shape[0] as number;
-    return this.op('Mul', [value, this.#scales(name, rows, [rows, ...as.slice(1).map(() => 1)])]);
+    const scales = this.#scales(name, rows, [rows, ...as.slice(1).map(() => 1)]);
+    return this.#scaled(value, scales, type);
   }
 
   /**
    * Rows of a table, chosen before they are cast: an embedding table is never widened as a whole.
    * @param indices int64 of any shape
+   * @param type    of the result; the compute type unless given
    */
-  rows(name: string, shape: readonly [number, number], indices: Value): Value {
+  rows(
+    name: string,
+    shape: readonly [number, number],
+    indices: Value,
+    type: ComputeType = this.compute,
+  ): Value {
     const stored = expectTensor(this.weights, name, shape, ['F32', 'F16', 'BF16', 'I8']);
     const chosen = this.op('Gather', [this.#external(name, stored, shape), indices]);
-    const value = this.#asFloat(chosen, stored.dtype);
-    if (stored.dtype !== 'I8') return value;
-    return this.op('Mul', [value, this.op('Gather', [this.#scales(name, shape[0], [shape[0], 1]), indices])]);
+    if (stored.dtype !== 'I8') return this.cast(chosen, storedType(stored.dtype), type);
+    const scales = this.op('Gather', [this.#scales(name, shape[0], [shape[0], 1]), indices]);
+    return this.#scaled(chosen, scales, type);
   }
 
-  /** @returns the graph as ONNX protobuf */
-  finish(): Uint8Array {
-    return encodeModel({
+  finish(): Graph {
+    const initializers = [...this.#initializers.values()];
+    const bytes = encodeModel({
       irVersion: IR_VERSION,
       producerName: 'temporal-diffusion',
       opsetImport: [
@@ -147,11 +205,12 @@ export class GraphBuilder {
       graph: {
         name: this.name,
         node: this.#nodes,
-        initializer: [...this.#initializers.values()],
+        initializer: initializers,
         input: this.#inputs,
         output: this.#outputs,
       },
     });
+    return { bytes, weights: weightsOf(initializers, this.weights) };
   }
 
   /** An int8 tensor `T` has a float32 scale for every row of its first axis, stored as `T.scale`. */
@@ -160,16 +219,16 @@ export class GraphBuilder {
     return this.#external(scaleName, expectTensor(this.weights, scaleName, [rows], ['F32']), as);
   }
 
-  #asFloat(value: Value, dtype: Dtype): Value {
-    if (dtype === 'F32') return value;
-    return this.op('Cast', [value], { attributes: { to: ElementType.float32 } });
+  /** Multiplied in float32, so that a weight is rounded once. */
+  #scaled(value: Value, scales: Value, type: ComputeType): Value {
+    return this.cast(this.op('Mul', [this.cast(value, 'int8', 'float32'), scales]), 'float32', type);
   }
 
   #external(name: string, stored: StoredTensor, dims: readonly number[]): Value {
     this.#initializers.set(name, {
       name,
       dims,
-      dataType: ElementType[STORED_TYPE[stored.dtype] as ElementType],
+      dataType: ElementType[storedType(stored.dtype)],
       dataLocation: EXTERNAL,
       externalData: [
         { key: 'location', value: fileNameOf(stored) },
@@ -190,6 +249,30 @@ export class GraphBuilder {
     this.#initializers.set(value.name, { name: value.name, dims, dataType: ElementType[type], rawData });
     return value;
   }
+}
+
+/**
+ * The weights that a graph which was built before takes from a checkpoint of the same headers.
+ * @param bytes what `GraphBuilder.finish` made
+ */
+export function graphOf(bytes: Uint8Array, weights: Weights): Graph {
+  return { bytes, weights: weightsOf(decodeModel(bytes).graph.initializer, weights) };
+}
+
+/** A weight is added to the initializers where it is first used: their order is that of use. */
+function weightsOf(initializers: readonly TensorProto[], weights: Weights): GraphWeight[] {
+  return initializers.flatMap(({ name, dims, externalData }) => {
+    if (!externalData?.length) return [];
+    const stored = weights.tensors.get(name);
+    if (!stored) throw new Error(`expected a tensor ${name} in ${weights.folder}`);
+    return [{ ...stored, name, shape: dims }];
+  });
+}
+
+function encodeFloats(values: readonly number[], type: ComputeType): Uint8Array {
+  if (type === 'float32') return new Uint8Array(Float32Array.from(values).buffer);
+  const encode = type === 'bfloat16' ? bfloat16Bits : float16Bits;
+  return new Uint8Array(Uint16Array.from(values, encode).buffer);
 }
 
 function attribute(name: string, value: Attribute): AttributeProto {

@@ -1,6 +1,6 @@
 import type { TransformerConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
-import { GraphBuilder, MICROSOFT, type Value } from './builder.js';
+import { type ComputeType, type Graph, GraphBuilder, MICROSOFT, type Value } from './builder.js';
 import { add, attention, concat, linear, multiply, plainLayerNorm, reshape, silu, split } from './layers.js';
 
 /**
@@ -12,22 +12,30 @@ import { add, attention, concat, linear, multiply, plainLayerNorm, reshape, silu
  * - `timestep` float32 [B]: sigma, 0 to 1
  * - `rope_cos`, `rope_sin` float32 [T, attention_head_dim / 2]: text tokens first
  * - `positions` int64 [B, T]: 0 to T − 1 in every row (the CUDA kernel reads a row an image)
+ * - `step` float32 [1]: how far to go, the next sigma − this one
  *
- * Output: `velocity` float32 [B, S, in_channels].
+ * Outputs, float32 [B, S, in_channels] each:
+ * - `velocity`
+ * - `latents`: `hidden_states` + `step` × `velocity`, the next step's `hidden_states`. The sum is float32 whatever the
+ *   graph computes in, so that small steps are not lost.
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
-export function buildFlux2Transformer(config: TransformerConfig, weights: Weights): Uint8Array {
-  return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights)).build();
+export function buildFlux2Transformer(
+  config: TransformerConfig,
+  weights: Weights,
+  compute: ComputeType,
+): Graph {
+  return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights, compute)).build();
 }
 
-/** What the noise level does to one residual branch, [B, 1, dim] each; `factor` is 1 + scale. */
+/** What the noise level does to one residual branch, [B, 1, dim] each; `factor` is 1 + scale, `gate` of the sums' type. */
 interface Modulation {
   readonly shift: Value;
   readonly factor: Value;
   readonly gate: Value;
 }
 
-/** The two streams of a double block. */
+/** The two streams of a double block, of the sums' type. */
 interface Streams {
   readonly text: Value;
   readonly image: Value;
@@ -47,12 +55,12 @@ class Flux2Transformer {
     const half = config.attention_head_dim / 2;
     this.#rotation = {
       positions: graph.input('positions', 'int64', ['batch', 'tokens']),
-      cos: graph.input('rope_cos', 'float32', ['tokens', half]),
-      sin: graph.input('rope_sin', 'float32', ['tokens', half]),
+      cos: this.#narrow(graph.input('rope_cos', 'float32', ['tokens', half])),
+      sin: this.#narrow(graph.input('rope_sin', 'float32', ['tokens', half])),
     };
   }
 
-  build(): Uint8Array {
+  build(): Graph {
     const { graph, config } = this;
     const dim = this.#dim;
     const latents = graph.input('hidden_states', 'float32', ['batch', 'image_tokens', config.in_channels]);
@@ -62,6 +70,7 @@ class Flux2Transformer {
       config.joint_attention_dim,
     ]);
     const timestep = graph.input('timestep', 'float32', ['batch']);
+    const step = graph.input('step', 'float32', [1]);
 
     // One embedding of the noise level modulates every block of a kind: computed once, here.
     const noise = silu(graph, this.#timestepEmbedding(timestep));
@@ -70,8 +79,10 @@ class Flux2Transformer {
     const singleModulation = this.#singleModulation(noise, 'single_stream_modulation');
 
     let streams: Streams = {
-      text: linear(graph, prompt, 'context_embedder', config.joint_attention_dim, dim),
-      image: linear(graph, latents, 'x_embedder', config.in_channels, dim),
+      text: this.#summable(
+        linear(graph, this.#narrow(prompt), 'context_embedder', config.joint_attention_dim, dim),
+      ),
+      image: this.#summable(linear(graph, this.#narrow(latents), 'x_embedder', config.in_channels, dim)),
     };
     const textTokens = graph.op('Shape', [prompt], { attributes: { start: 1, end: 2 } });
     for (let index = 0; index < config.num_layers; index++) {
@@ -92,12 +103,31 @@ class Flux2Transformer {
     );
     const { image } = this.#separate(tokens, textTokens);
     const normed = this.#modulate(image, this.#perToken(this.#onePlus(scale)), this.#perToken(shift));
-    const velocity = linear(graph, normed, 'proj_out', dim, config.in_channels);
-    graph.output('velocity', 'float32', ['batch', 'image_tokens', config.in_channels], velocity);
+    const velocity = graph.cast(
+      linear(graph, normed, 'proj_out', dim, config.in_channels),
+      graph.compute,
+      'float32',
+    );
+    const shape = ['batch', 'image_tokens', config.in_channels];
+    graph.output('velocity', 'float32', shape, velocity);
+    graph.output('latents', 'float32', shape, add(graph, latents, multiply(graph, step, velocity)));
     return graph.finish();
   }
 
-  /** Sinusoids of 1000 × sigma (cosines first), then two layers; diffusers' `Timesteps` and `TimestepEmbedding`. */
+  /** From float32 to the compute type. */
+  #narrow(x: Value): Value {
+    return this.graph.cast(x, 'float32', this.graph.compute);
+  }
+
+  /** From the compute type to that of sums over layers. */
+  #summable(x: Value): Value {
+    return this.graph.cast(x, this.graph.compute, this.graph.sums);
+  }
+
+  /**
+   * Sinusoids of 1000 × sigma (cosines first), then two layers; diffusers' `Timesteps` and `TimestepEmbedding`.
+   * Angles are float32 always: of 967.38, bfloat16 would leave 968.
+   */
   #timestepEmbedding(timestep: Value): Value {
     const { graph, config } = this;
     const channels = config.timestep_guidance_channels;
@@ -107,10 +137,10 @@ class Flux2Transformer {
     );
     const angles = multiply(
       graph,
-      multiply(graph, reshape(graph, timestep, [-1, 1]), graph.floats([1000])),
-      graph.floats(frequencies, [1, half]),
+      multiply(graph, reshape(graph, timestep, [-1, 1]), graph.floats([1000], [1], 'float32')),
+      graph.floats(frequencies, [1, half], 'float32'),
     );
-    const sinusoids = concat(graph, [graph.op('Cos', [angles]), graph.op('Sin', [angles])], -1);
+    const sinusoids = this.#narrow(concat(graph, [graph.op('Cos', [angles]), graph.op('Sin', [angles])], -1));
     const embedder = 'time_guidance_embed.timestep_embedder';
     const hidden = silu(graph, linear(graph, sinusoids, `${embedder}.linear_1`, channels, this.#dim));
     return linear(graph, hidden, `${embedder}.linear_2`, this.#dim, this.#dim);
@@ -136,7 +166,7 @@ class Flux2Transformer {
 
   #modulation(shift: Value | undefined, scale: Value | undefined, gate: Value | undefined): Modulation {
     if (!shift || !scale || !gate) throw new Error('a modulation has three parts');
-    return { shift, factor: this.#onePlus(scale), gate };
+    return { shift, factor: this.#onePlus(scale), gate: this.#summable(gate) };
   }
 
   #doubleBlock(
@@ -242,12 +272,13 @@ class Flux2Transformer {
   }
 
   #modulate(tokens: Value, factor: Value, shift: Value): Value {
-    const normed = plainLayerNorm(this.graph, tokens, this.#dim, this.config.eps);
-    return add(this.graph, multiply(this.graph, normed, factor), shift);
+    const { graph } = this;
+    const normed = plainLayerNorm(graph, tokens, this.#dim, this.config.eps, graph.sums);
+    return add(graph, multiply(graph, graph.cast(normed, graph.sums, graph.compute), factor), shift);
   }
 
   #residual(tokens: Value, modulation: Modulation, change: Value): Value {
-    return add(this.graph, tokens, multiply(this.graph, modulation.gate, change));
+    return add(this.graph, tokens, multiply(this.graph, modulation.gate, this.#summable(change)));
   }
 
   /** SwiGLU: silu(gate) · value. */

@@ -4,55 +4,82 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeAtomically } from '../../storage/atomic-write.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { Weights } from '../checkpoint/weights.js';
 import { buildBert } from './bert.js';
+import { type ComputeType, type Graph, graphOf } from './builder.js';
 import { buildFlux2Transformer } from './flux2-transformer.js';
-import { buildVaeDecoder } from './vae-decoder.js';
+import { buildVaeDecoder, type VaeComputeType } from './vae-decoder.js';
 
 const COMPONENTS = ['textEncoder', 'transformer', 'vaeDecoder'] as const;
+type Component = (typeof COMPONENTS)[number];
 
-/** The graphs of a checkpoint's components as ONNX protobuf. */
-export interface Graphs {
-  readonly textEncoder: Uint8Array;
-  readonly transformer: Uint8Array;
-  readonly vaeDecoder: Uint8Array;
+/** The graphs of a checkpoint's components. */
+export interface Graphs extends Readonly<Record<Component, Graph>> {
   /** SHA-256 over the three. */
   readonly digest: string;
 }
 
+/** What every component computes in. */
+export interface ComputeTypes {
+  readonly textEncoder: ComputeType;
+  readonly transformer: ComputeType;
+  readonly vaeDecoder: VaeComputeType;
+}
+
+/** What ONNX Runtime's CPU kernels compute in. */
+export const FLOAT32: ComputeTypes = {
+  textEncoder: 'float32',
+  transformer: 'float32',
+  vaeDecoder: 'float32',
+};
+
+export interface LoadGraphsOptions {
+  readonly cacheFolder: string;
+  readonly compute: ComputeTypes;
+}
+
 /**
  * Builds the graphs of a checkpoint, or takes them from the cache. A cached graph is used only while the
- * configs, the headers of the weights and the code that builds graphs are what they were.
+ * configs, the headers of the weights, the compute types and the code that builds graphs are what they were.
  * @throws CheckpointInvalid
  */
-export async function loadGraphs(checkpoint: Checkpoint, cacheFolder: string): Promise<Graphs> {
-  const folder = join(cacheFolder, 'graphs', await graphKey(checkpoint));
-  const cached = await readCached(folder);
+export async function loadGraphs(
+  checkpoint: Checkpoint,
+  { cacheFolder, compute }: LoadGraphsOptions,
+): Promise<Graphs> {
+  const folder = join(cacheFolder, 'graphs', await graphKey(checkpoint, compute));
+  const cached = await readCached(folder, checkpoint);
   if (cached) return cached;
-  const graphs = buildGraphs(checkpoint);
+  const graphs = buildGraphs(checkpoint, compute);
   await writeCached(folder, graphs);
   return graphs;
 }
 
 /** @throws CheckpointInvalid where a weight is missing or does not fit its config */
-export function buildGraphs(checkpoint: Checkpoint): Graphs {
+export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Graphs {
   const { textEncoder, transformer, vae, generation } = checkpoint;
   return withDigest({
-    textEncoder: buildBert(textEncoder.config, textEncoder.weights, generation.text_encoder_out_layers),
-    transformer: buildFlux2Transformer(transformer.config, transformer.weights),
-    vaeDecoder: buildVaeDecoder(vae.config, vae.weights),
+    textEncoder: buildBert(
+      textEncoder.config,
+      textEncoder.weights,
+      generation.text_encoder_out_layers,
+      compute.textEncoder,
+    ),
+    transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer),
+    vaeDecoder: buildVaeDecoder(vae.config, vae.weights, compute.vaeDecoder),
   });
 }
 
 function withDigest(graphs: Omit<Graphs, 'digest'>): Graphs {
   const digest = createHash('sha256');
-  for (const component of COMPONENTS) digest.update(graphs[component]);
+  for (const component of COMPONENTS) digest.update(graphs[component].bytes);
   return { ...graphs, digest: digest.digest('hex') };
 }
 
-async function graphKey(checkpoint: Checkpoint): Promise<string> {
+async function graphKey(checkpoint: Checkpoint, compute: ComputeTypes): Promise<string> {
   const key = createHash('sha256');
   const { textEncoder, transformer, vae, generation } = checkpoint;
-  key.update(JSON.stringify(generation));
+  key.update(JSON.stringify([generation, COMPONENTS.map((component) => compute[component])]));
   for (const { config, weights } of [textEncoder, transformer, vae]) {
     key.update(JSON.stringify([config, weights.folder, [...weights.tensors]]));
   }
@@ -63,13 +90,14 @@ async function graphKey(checkpoint: Checkpoint): Promise<string> {
   return key.digest('hex');
 }
 
-async function readCached(folder: string): Promise<Graphs | undefined> {
+async function readCached(folder: string, checkpoint: Checkpoint): Promise<Graphs | undefined> {
   try {
-    const read = (component: string) => readFile(join(folder, `${component}.onnx`));
+    const read = async (component: Component, { weights }: { readonly weights: Weights }) =>
+      graphOf(await readFile(join(folder, `${component}.onnx`)), weights);
     const [textEncoder, transformer, vaeDecoder] = await Promise.all([
-      read('textEncoder'),
-      read('transformer'),
-      read('vaeDecoder'),
+      read('textEncoder', checkpoint.textEncoder),
+      read('transformer', checkpoint.transformer),
+      read('vaeDecoder', checkpoint.vae),
     ]);
     const graphs = withDigest({ textEncoder, transformer, vaeDecoder });
     return (await readFile(join(folder, 'digest'), 'utf8')) === graphs.digest ? graphs : undefined;
@@ -83,7 +111,7 @@ async function writeCached(folder: string, graphs: Graphs): Promise<void> {
     writeAtomically(join(folder, name), bytes, { durable: false });
   try {
     await mkdir(folder, { recursive: true });
-    for (const component of COMPONENTS) await write(`${component}.onnx`, graphs[component]);
+    for (const component of COMPONENTS) await write(`${component}.onnx`, graphs[component].bytes);
     await write('digest', Buffer.from(graphs.digest));
   } catch {
     // A cache that can't be written is no reason to fail: graphs are built in milliseconds.

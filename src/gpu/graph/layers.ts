@@ -1,4 +1,4 @@
-import { type GraphBuilder, MICROSOFT, type Value } from './builder.js';
+import { type ComputeType, type GraphBuilder, MICROSOFT, type Value } from './builder.js';
 
 /** x · Wᵀ with W as PyTorch stores it, [out, in]; float32 on the CPU packs it once. */
 export function linear(graph: GraphBuilder, x: Value, name: string, from: number, to: number): Value {
@@ -55,9 +55,15 @@ export function layerNorm(graph: GraphBuilder, x: Value, name: string, size: num
   );
 }
 
-/** Layer normalisation over the last axis, with nothing learned. */
-export function plainLayerNorm(graph: GraphBuilder, x: Value, size: number, eps: number): Value {
-  return graph.op('LayerNormalization', [x, graph.floats(new Array(size).fill(1))], {
+/** Layer normalisation over the last axis of `x`, which is of `type`, with nothing learned. */
+export function plainLayerNorm(
+  graph: GraphBuilder,
+  x: Value,
+  size: number,
+  eps: number,
+  type: ComputeType,
+): Value {
+  return graph.op('LayerNormalization', [x, graph.floats(new Array(size).fill(1), [size], type)], {
     attributes: { axis: -1, epsilon: { float: eps } },
   });
 }

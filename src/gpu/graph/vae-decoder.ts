@@ -1,9 +1,12 @@
 import { CheckpointInvalid } from '../../contract/errors.js';
 import type { VaeConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
-import { GraphBuilder, type Value } from './builder.js';
+import { type ComputeType, type Graph, GraphBuilder, type Value } from './builder.js';
 import { add, attention, biasedLinear, multiply, reshape, silu, transpose } from './layers.js';
 import { ElementType } from './onnx.js';
+
+/** ONNX has no convolution of bfloat16 before opset 22. */
+export type VaeComputeType = Exclude<ComputeType, 'bfloat16'>;
 
 /** diffusers' VAE blocks normalise with this, whatever the config says. */
 const GROUP_NORM_EPS = 1e-6;
@@ -16,8 +19,8 @@ const GROUP_NORM_EPS = 1e-6;
  * Output: `pixels` uint8 [B, H, W, 3].
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
-export function buildVaeDecoder(config: VaeConfig, weights: Weights): Uint8Array {
-  return new VaeDecoder(config, new GraphBuilder('AutoencoderKLFlux2.decoder', weights)).build();
+export function buildVaeDecoder(config: VaeConfig, weights: Weights, compute: VaeComputeType): Graph {
+  return new VaeDecoder(config, new GraphBuilder('AutoencoderKLFlux2.decoder', weights, compute)).build();
 }
 
 class VaeDecoder {
@@ -26,12 +29,12 @@ class VaeDecoder {
     private readonly graph: GraphBuilder,
   ) {}
 
-  build(): Uint8Array {
+  build(): Graph {
     const { graph, config } = this;
     const [patchHeight, patchWidth] = config.patch_size;
     const packed = config.latent_channels * patchHeight * patchWidth;
     const latents = graph.input('latents', 'float32', ['batch', 'latent_rows', 'latent_columns', packed]);
-    const scaled = this.#undoBatchNorm(transpose(graph, latents, [0, 3, 1, 2]), packed);
+    const scaled = this.#narrow(this.#undoBatchNorm(transpose(graph, latents, [0, 3, 1, 2]), packed));
     let x = graph.op('DepthToSpace', [scaled], { attributes: { blocksize: patchHeight, mode: 'CRD' } });
     if (config.use_post_quant_conv) {
       x = this.#conv(x, 'post_quant_conv', config.latent_channels, config.latent_channels, 1);
@@ -54,20 +57,34 @@ class VaeDecoder {
     }
     x = silu(graph, this.#groupNorm(x, 'decoder.conv_norm_out', channels));
     x = this.#conv(x, 'decoder.conv_out', channels, config.out_channels, 3);
-    graph.output('pixels', 'uint8', ['batch', 'rows', 'columns', config.out_channels], this.#levels(x));
+    graph.output(
+      'pixels',
+      'uint8',
+      ['batch', 'rows', 'columns', config.out_channels],
+      this.#levels(this.#widen(x)),
+    );
     return graph.finish();
   }
 
-  /** x · √(variance + eps) + mean */
+  /** From float32 to the compute type. */
+  #narrow(x: Value): Value {
+    return this.graph.cast(x, 'float32', this.graph.compute);
+  }
+
+  /** From the compute type to float32. */
+  #widen(x: Value): Value {
+    return this.graph.cast(x, this.graph.compute, 'float32');
+  }
+
+  /** x · √(variance + eps) + mean, in float32 */
   #undoBatchNorm(x: Value, channels: number): Value {
     const { graph } = this;
-    const variance = graph.weight('bn.running_var', [channels], [channels, 1, 1]);
-    const deviation = graph.op('Sqrt', [add(graph, variance, graph.floats([this.config.batch_norm_eps]))]);
-    return add(
-      graph,
-      multiply(graph, x, deviation),
-      graph.weight('bn.running_mean', [channels], [channels, 1, 1]),
-    );
+    const seen = { as: [channels, 1, 1], type: 'float32' } as const;
+    const variance = graph.weight('bn.running_var', [channels], seen);
+    const eps = graph.floats([this.config.batch_norm_eps], [1], 'float32');
+    const deviation = graph.op('Sqrt', [add(graph, variance, eps)]);
+    const mean = graph.weight('bn.running_mean', [channels], seen);
+    return add(graph, multiply(graph, x, deviation), mean);
   }
 
   #conv(x: Value, name: string, from: number, to: number, kernel: 1 | 3): Value {
@@ -103,40 +120,42 @@ class VaeDecoder {
   }
 
   #upsample(x: Value, name: string, channels: number): Value {
-    const doubled = this.graph.op('Resize', [x, undefined, this.graph.floats([1, 1, 2, 2])], {
+    const { graph } = this;
+    const scales = graph.floats([1, 1, 2, 2], [4], 'float32');
+    const doubled = graph.op('Resize', [x, undefined, scales], {
       attributes: { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' },
     });
     return this.#conv(doubled, name, channels, channels, 3);
   }
 
-  /** ONNX Runtime's CPU kernels have no group normalisation: groups become the channels of an instance normalisation. */
+  /**
+   * ONNX Runtime's CPU kernels have no group normalisation: groups become the channels of an instance normalisation.
+   * In float32: sums over that many pixels want it.
+   */
   #groupNorm(x: Value, name: string, channels: number): Value {
     const { graph } = this;
     const groups = this.config.norm_num_groups;
-    const grouped = reshape(graph, x, [0, groups, -1]);
-    const normed = graph.op(
-      'InstanceNormalization',
-      [grouped, graph.floats(new Array(groups).fill(1)), graph.floats(new Array(groups).fill(0))],
-      { attributes: { epsilon: { float: GROUP_NORM_EPS } } },
-    );
-    const back = graph.op('Reshape', [normed, graph.op('Shape', [x])]);
+    const grouped = this.#widen(reshape(graph, x, [0, groups, -1]));
+    const all = (value: number) => graph.floats(new Array(groups).fill(value), [groups], 'float32');
+    const normed = graph.op('InstanceNormalization', [grouped, all(1), all(0)], {
+      attributes: { epsilon: { float: GROUP_NORM_EPS } },
+    });
+    const back = this.#narrow(graph.op('Reshape', [normed, graph.op('Shape', [x])]));
+    const seen = { as: [channels, 1, 1] };
     return add(
       graph,
-      multiply(graph, back, graph.weight(`${name}.weight`, [channels], [channels, 1, 1])),
-      graph.weight(`${name}.bias`, [channels], [channels, 1, 1]),
+      multiply(graph, back, graph.weight(`${name}.weight`, [channels], seen)),
+      graph.weight(`${name}.bias`, [channels], seen),
     );
   }
 
-  /** −1…1 → 0…255, halves to even, rows of RGB. */
+  /** float32 of −1…1 → 0…255, halves to even, rows of RGB. */
   #levels(x: Value): Value {
     const { graph } = this;
-    const half = graph.floats([0.5]);
-    const unit = graph.op('Clip', [
-      add(graph, multiply(graph, x, half), half),
-      graph.floats([0], []),
-      graph.floats([1], []),
-    ]);
-    const rounded = graph.op('Round', [multiply(graph, unit, graph.floats([255]))]);
+    const number = (value: number, dims: readonly number[]) => graph.floats([value], dims, 'float32');
+    const half = number(0.5, [1]);
+    const unit = graph.op('Clip', [add(graph, multiply(graph, x, half), half), number(0, []), number(1, [])]);
+    const rounded = graph.op('Round', [multiply(graph, unit, number(255, [1]))]);
     const levels = graph.op('Cast', [rounded], { attributes: { to: ElementType.uint8 } });
     return transpose(graph, levels, [0, 2, 3, 1]);
   }
