@@ -1,0 +1,103 @@
+/** An address in device memory. */
+export type DeviceAddress = bigint;
+
+/** What is known of a device before anything is done with it. */
+export interface DeviceFacts {
+  /** Its number among the devices that this process sees. */
+  readonly index: number;
+  /** Such as `NVIDIA H100 80GB HBM3`. */
+  readonly name: string;
+  /** Such as 9.0: below 8.0 there is no bfloat16. */
+  readonly computeCapability: { readonly major: number; readonly minor: number };
+  /** The newest CUDA that the driver speaks, such as `13.0`. */
+  readonly cudaVersion: string;
+  /** The driver's own version, such as `580.95.05`; undefined where the kernel doesn't tell. */
+  readonly driverVersion: string | undefined;
+  readonly totalBytes: number;
+}
+
+/** Addresses with or without memory behind them. */
+export interface AddressRange {
+  readonly address: DeviceAddress;
+  readonly bytes: number;
+}
+
+/**
+ * Memory of the device that has no address of its own: it is used where it is mapped. What is mapped stays there when
+ * the handle is closed; it is gone once it is neither mapped nor held.
+ */
+export interface PhysicalMemory {
+  readonly bytes: number;
+  close(): void;
+}
+
+/** A plain piece of device memory. */
+export interface DeviceBuffer extends AddressRange {
+  close(): void;
+}
+
+/** Host memory that the device reads and writes by itself. Aligned to 4096 bytes. */
+export interface PinnedBuffer {
+  readonly address: bigint;
+  /** The memory itself, not a copy. Not to be touched after `close`, nor while a copy from or to it is under way. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  close(): void;
+}
+
+/** A point in a stream's work. It may be recorded again once it is done. */
+export interface CudaEvent {
+  /** Whether all that was in the stream before it is done; true before the first `record`. @throws what that work failed with */
+  isDone(): boolean;
+  /** The same as a promise, which doesn't block the event loop. */
+  done(): Promise<void>;
+  close(): void;
+}
+
+/** Work that the device does one after the other. Its calls return at once. */
+export interface CudaStream {
+  /** For libraries that are given a stream. */
+  readonly handle: bigint;
+  /** @param source an address in pinned memory, which must not change until the copy is done */
+  copyToDevice(target: DeviceAddress, source: bigint, bytes: number): void;
+  /** @param target an address in pinned memory, which must not be read until the copy is done */
+  copyToHost(target: bigint, source: DeviceAddress, bytes: number): void;
+  record(event: CudaEvent): void;
+  close(): void;
+}
+
+/**
+ * What we need of the CUDA driver for one device. Calls are made from the thread that opened it. Every handle is closed
+ * once, before the driver is; closing one twice throws.
+ *
+ * All calls throw `OutOfMemory` where the device (or the host's pinned memory) is full, `DeviceLost` where the device
+ * can't be used any more by this process, and `CudaError` for what must be a mistake of ours.
+ */
+export interface CudaDriver {
+  readonly facts: DeviceFacts;
+  /** Bytes that reservations, physical memory and mappings are multiples of. */
+  readonly granularity: number;
+  memory(): { readonly freeBytes: number; readonly totalBytes: number };
+
+  /** Takes addresses, with nothing behind them. @param bytes a multiple of `granularity` */
+  reserve(bytes: number): AddressRange;
+  /** Gives addresses back, behind which nothing is mapped any more. */
+  unreserve(range: AddressRange): void;
+  /** Takes memory of the device. @param bytes a multiple of `granularity` */
+  createPhysical(bytes: number): PhysicalMemory;
+  /** Puts all of `memory` behind the addresses from `address` on, to read and write. */
+  map(address: DeviceAddress, memory: PhysicalMemory): void;
+  /** Takes away what is behind these addresses: whole mappings only. No work on them may be under way. */
+  unmap(range: AddressRange): void;
+
+  /** @param bytes more than 0 */
+  allocate(bytes: number): DeviceBuffer;
+  /** @param bytes more than 0 */
+  allocatePinned(bytes: number): PinnedBuffer;
+  createStream(): CudaStream;
+  createEvent(): CudaEvent;
+  close(): void;
+}
+
+export function roundUp(bytes: number, unit: number): number {
+  return Math.ceil(bytes / unit) * unit;
+}

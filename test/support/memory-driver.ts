@@ -1,0 +1,548 @@
+import { closeSync, ftruncateSync } from 'node:fs';
+import koffi from 'koffi';
+import { errorOfCuda } from '../../src/gpu/runtime/cuda/cuda-error.js';
+import type {
+  AddressRange,
+  CudaDriver,
+  CudaEvent,
+  CudaStream,
+  DeviceAddress,
+  DeviceBuffer,
+  DeviceFacts,
+  PhysicalMemory,
+  PinnedBuffer,
+} from '../../src/gpu/runtime/cuda/driver.js';
+import { EventWaiter } from '../../src/gpu/runtime/cuda/event-waiter.js';
+import { Handles } from '../../src/gpu/runtime/cuda/handle.js';
+import { bytesAt, loadLibrary } from '../../src/gpu/runtime/cuda/native.js';
+
+const PROT_NONE = 0;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+const MFD_CLOEXEC = 1;
+const INVALID_VALUE = 1;
+const OUT_OF_MEMORY = 2;
+const ILLEGAL_ADDRESS = 700;
+
+const libc = loadLibrary('libc.so.6');
+const libcMmap = libc.func('mmap', 'uint64', ['uint64', 'uint64', 'int', 'int', 'int', 'int64']);
+const libcMunmap = libc.func('munmap', 'int', ['uint64', 'uint64']);
+const libcMemfd = libc.func('memfd_create', 'int', ['str', 'uint']);
+const libcMemcpy = libc.func('memcpy', 'uint64', ['uint64', 'uint64', 'uint64']);
+
+function mmap(address: bigint, bytes: number, protection: number, flags: number, file = -1): bigint {
+  const mapped = BigInt(libcMmap(address, bytes, protection, flags, file, 0));
+  if (mapped === MAP_FAILED) throw new Error(`mmap of ${bytes} bytes failed [errno=${koffi.errno()}]`);
+  return mapped;
+}
+
+function munmap(address: bigint, bytes: number): void {
+  if (libcMunmap(address, bytes) !== 0) throw new Error(`munmap failed [errno=${koffi.errno()}]`);
+}
+
+/** Copies memory of this process that has an address only. */
+export function copyMemory(target: bigint, source: bigint, bytes: number): void {
+  libcMemcpy(target, source, bytes);
+}
+
+/** When a stream's work is done: at once, when the test says so, or at later turns of the event loop, any stream next. */
+export type Pace = 'at once' | 'held' | { readonly seed: number };
+
+export interface MemoryDriverOptions {
+  /** Default: 1 GiB. */
+  readonly totalBytes?: number;
+  /** A multiple of the page size. Default: 2 MiB. */
+  readonly granularity?: number;
+  /** Default: `at once`. */
+  readonly pace?: Pace;
+}
+
+type FailingCall =
+  | 'reserve'
+  | 'createPhysical'
+  | 'map'
+  | 'allocate'
+  | 'allocatePinned'
+  | 'createStream'
+  | 'createEvent'
+  | 'copyToDevice'
+  | 'copyToHost'
+  | 'record'
+  /** Not a call: a copy that was taken and fails when it is made. */
+  | 'copying';
+
+interface Copy {
+  readonly target: bigint;
+  readonly source: bigint;
+  readonly bytes: number;
+  readonly toDevice: boolean;
+  /** What was to be copied. */
+  readonly before: Buffer | undefined;
+}
+
+type Work = Copy | { readonly event: MemoryEvent; readonly generation: number };
+
+/**
+ * The device as ordinary memory of this process: addresses are real, so whatever reads weights by address can run over
+ * them. Physical memory is an anonymous file, mapped where it is asked for.
+ *
+ * It notices what a GPU would not tell: pinned memory that changes or is freed before a copy from it is done, copies
+ * from or to memory that is not there, and what was never closed. `close` throws where anything was noticed.
+ */
+export class MemoryDriver implements CudaDriver {
+  readonly facts: DeviceFacts;
+  readonly granularity: number;
+  /** Calls in their order, such as `copyToDevice stream=1 bytes=4096`. */
+  readonly log: string[] = [];
+  /** The most bytes that were pinned at a time. */
+  peakPinnedBytes = 0;
+  readonly #handles = new Handles();
+  readonly #waiter = new EventWaiter();
+  readonly #streams: MemoryStream[] = [];
+  readonly #reserved = new Map<AddressRange, () => void>();
+  readonly #mapped = new Map<bigint, MemoryPhysical>();
+  readonly #buffers = new Map<bigint, number>();
+  readonly #pinned = new Map<bigint, number>();
+  readonly #failures = new Map<FailingCall, { after: number; code: number }>();
+  readonly #violations: string[] = [];
+  readonly #random: () => number;
+  #pace: Pace;
+  #physicalBytes = 0;
+  #lost: Error | undefined;
+  #isTurning = false;
+
+  constructor({
+    totalBytes = 2 ** 30,
+    granularity = 2 * 2 ** 20,
+    pace = 'at once',
+  }: MemoryDriverOptions = {}) {
+    this.facts = {
+      index: 0,
+      name: 'memory of this process',
+      computeCapability: { major: 9, minor: 0 },
+      cudaVersion: '13.0',
+      driverVersion: undefined,
+      totalBytes,
+    };
+    this.granularity = granularity;
+    this.#pace = pace;
+    this.#random = randomNumbers(typeof pace === 'object' ? pace.seed : 0);
+  }
+
+  /**
+   * Lets a call fail, once.
+   * @param after how many of these calls succeed first. Default: 0
+   * @param code CUDA's. Default: out of memory
+   */
+  failOnce(
+    call: FailingCall,
+    { after = 0, code = OUT_OF_MEMORY }: { after?: number; code?: number } = {},
+  ): void {
+    this.#failures.set(call, { after, code });
+  }
+
+  /** Makes the next copies of a stream that holds them, in their order. @returns how many there were */
+  advance(stream: number, copies = 1): number {
+    const found = this.#streams[stream];
+    if (!found) throw new Error(`there is no stream ${stream}`);
+    let made = 0;
+    while (made < copies && found.step()) made++;
+    return made;
+  }
+
+  /** Copies that were taken and not made yet, a stream. */
+  held(): number[] {
+    return this.#streams.map((stream) => stream.queuedCopies());
+  }
+
+  /** Makes all that is held, and from now on everything at once. */
+  letGo(): void {
+    this.#pace = 'at once';
+    for (const stream of this.#streams) while (stream.step());
+  }
+
+  /** Device memory as bytes, for tests to look at. */
+  bytesAt(address: DeviceAddress, bytes: number): Uint8Array {
+    if (!this.#isDeviceMemory(address, bytes))
+      throw new Error(`there is no memory at 0x${address.toString(16)}`);
+    return Uint8Array.from(bytesAt(address, bytes));
+  }
+
+  memory(): { freeBytes: number; totalBytes: number } {
+    const { totalBytes } = this.facts;
+    return { freeBytes: totalBytes - this.#usedBytes(), totalBytes };
+  }
+
+  reserve(bytes: number): AddressRange {
+    this.#enter('reserve', `bytes=${bytes}`);
+    this.#expectMultiple('reserve', bytes);
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    const taken = mmap(0n, bytes + this.granularity, PROT_NONE, flags);
+    const unit = BigInt(this.granularity);
+    const address = ((taken + unit - 1n) / unit) * unit;
+    const before = Number(address - taken);
+    if (before > 0) munmap(taken, before);
+    if (before < this.granularity) munmap(address + BigInt(bytes), this.granularity - before);
+    const range = { address, bytes };
+    const close = this.#handles.closer('range of addresses', () => {
+      if (this.#mappingsIn(range).length > 0) this.#fail('unreserve', INVALID_VALUE, 'still mapped');
+      munmap(address, bytes);
+    });
+    this.#reserved.set(range, close);
+    return range;
+  }
+
+  unreserve(range: AddressRange): void {
+    this.log.push(`unreserve bytes=${range.bytes}`);
+    const close = this.#reserved.get(range);
+    if (!close) throw new Error('expected a range that this driver reserved');
+    this.#reserved.delete(range);
+    close();
+  }
+
+  createPhysical(bytes: number): PhysicalMemory {
+    this.#enter('createPhysical', `bytes=${bytes}`);
+    this.#expectMultiple('createPhysical', bytes);
+    this.#takeBytes('createPhysical', bytes);
+    this.#physicalBytes += bytes;
+    const memory = new MemoryPhysical(
+      bytes,
+      (close) => this.#handles.closer('piece of physical memory', close),
+      () => {
+        this.#physicalBytes -= bytes;
+      },
+    );
+    return memory;
+  }
+
+  map(address: DeviceAddress, memory: PhysicalMemory): void {
+    this.#enter('map', `bytes=${memory.bytes}`);
+    if (!(memory instanceof MemoryPhysical)) throw new Error("expected this driver's memory");
+    const range = { address, bytes: memory.bytes };
+    if (!this.#isReserved(range) || this.#mappingsIn(range).length > 0) {
+      this.#fail('map', INVALID_VALUE, 'not reserved, or mapped already');
+    }
+    memory.mapAt(address);
+    this.#mapped.set(address, memory);
+  }
+
+  unmap(range: AddressRange): void {
+    this.log.push(`unmap bytes=${range.bytes}`);
+    const mappings = this.#mappingsIn(range);
+    const bytes = mappings.reduce((sum, [, memory]) => sum + memory.bytes, 0);
+    if (bytes !== range.bytes) this.#fail('unmap', INVALID_VALUE, 'not whole mappings');
+    this.#expectNoCopies('device memory was unmapped', range.address, range.bytes);
+    mmap(range.address, range.bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
+    for (const [address, memory] of mappings) {
+      this.#mapped.delete(address);
+      memory.unmapped();
+    }
+  }
+
+  allocate(bytes: number): DeviceBuffer {
+    this.#enter('allocate', `bytes=${bytes}`);
+    this.#takeBytes('allocate', bytes);
+    const address = mmap(0n, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    this.#buffers.set(address, bytes);
+    const close = this.#handles.closer('device buffer', () => {
+      this.#expectNoCopies('a device buffer was closed', address, bytes);
+      this.#buffers.delete(address);
+      munmap(address, bytes);
+    });
+    return { address, bytes, close };
+  }
+
+  allocatePinned(bytes: number): PinnedBuffer {
+    this.#enter('allocatePinned', `bytes=${bytes}`);
+    const address = mmap(0n, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    this.#pinned.set(address, bytes);
+    const pinned = [...this.#pinned.values()].reduce((sum, each) => sum + each, 0);
+    this.peakPinnedBytes = Math.max(this.peakPinnedBytes, pinned);
+    const close = this.#handles.closer('pinned buffer', () => {
+      this.#expectNoCopies('a pinned buffer was closed', address, bytes);
+      this.#pinned.delete(address);
+      munmap(address, bytes);
+    });
+    return { address, bytes: bytesAt(address, bytes) as Uint8Array<ArrayBuffer>, close };
+  }
+
+  createStream(): CudaStream {
+    this.#enter('createStream', '');
+    const index = this.#streams.length;
+    const stream = new MemoryStream(
+      (copy) => this.#copy(copy),
+      this.#handles.closer('stream', () => {
+        if (stream.queuedCopies() > 0)
+          this.#violations.push(`stream ${index} was closed before its copies were made`);
+      }),
+    );
+    this.#streams.push(stream);
+    return {
+      handle: BigInt(index + 1),
+      copyToDevice: (target, source, bytes) => {
+        this.#enter('copyToDevice', `stream=${index} bytes=${bytes}`);
+        this.#expectCopyable('copyToDevice', target, source, bytes);
+        this.#queue(stream, { target, source, bytes, toDevice: true });
+      },
+      copyToHost: (target, source, bytes) => {
+        this.#enter('copyToHost', `stream=${index} bytes=${bytes}`);
+        this.#expectCopyable('copyToHost', source, target, bytes);
+        this.#queue(stream, { target, source, bytes, toDevice: false });
+      },
+      record: (event) => {
+        this.#enter('record', `stream=${index}`);
+        if (!(event instanceof MemoryEvent)) throw new Error("expected this driver's event");
+        stream.queue.push({ event, generation: event.recorded() });
+        this.#run(stream);
+      },
+      close: stream.close,
+    };
+  }
+
+  createEvent(): CudaEvent {
+    this.#enter('createEvent', '');
+    return new MemoryEvent(
+      this.#waiter,
+      () => this.#lost,
+      this.#handles.closer('event', () => {}),
+    );
+  }
+
+  /** @throws Error naming what was never closed and what else was wrong */
+  close(): void {
+    if (this.#mapped.size > 0)
+      this.#violations.push(`${this.#mapped.size} pieces of memory are still mapped`);
+    const leaks = this.#handles.leaks();
+    if (leaks.length > 0) this.#violations.push(`never closed: ${leaks.join(', ')}`);
+    if (this.#violations.length > 0) throw new Error(`memory driver: ${this.#violations.join('; ')}`);
+  }
+
+  #usedBytes(): number {
+    return this.#physicalBytes + [...this.#buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  #takeBytes(call: string, bytes: number): void {
+    if (this.#usedBytes() + bytes > this.facts.totalBytes) {
+      this.#fail(call, OUT_OF_MEMORY, `bytes=${bytes}`);
+    }
+  }
+
+  #enter(call: FailingCall, facts: string): void {
+    this.log.push(facts === '' ? call : `${call} ${facts}`);
+    if (this.#lost) throw this.#lost;
+    this.#failIfTold(call);
+  }
+
+  #failIfTold(call: FailingCall): void {
+    const failure = this.#failures.get(call);
+    if (!failure) return;
+    if (failure.after-- > 0) return;
+    this.#failures.delete(call);
+    this.#fail(call, failure.code, 'as the test told');
+  }
+
+  #fail(call: string, code: number, facts: string): never {
+    throw errorOfCuda(call, code, undefined, facts);
+  }
+
+  #expectMultiple(call: string, bytes: number): void {
+    if (bytes <= 0 || bytes % this.granularity !== 0) this.#fail(call, INVALID_VALUE, `bytes=${bytes}`);
+  }
+
+  #isReserved({ address, bytes }: AddressRange): boolean {
+    return [...this.#reserved.keys()].some(
+      (range) => address >= range.address && address + BigInt(bytes) <= range.address + BigInt(range.bytes),
+    );
+  }
+
+  #mappingsIn({ address, bytes }: AddressRange): [bigint, MemoryPhysical][] {
+    const end = address + BigInt(bytes);
+    return [...this.#mapped].filter(([at, memory]) => at < end && at + BigInt(memory.bytes) > address);
+  }
+
+  #isDeviceMemory(address: bigint, bytes: number): boolean {
+    const end = address + BigInt(bytes);
+    if (isWithin(this.#buffers, address, bytes)) return true;
+    // Neighbouring pieces are one memory.
+    const covered = this.#mappingsIn({ address, bytes }).reduce((sum, [at, memory]) => {
+      const from = at > address ? at : address;
+      const mappingEnd = at + BigInt(memory.bytes);
+      return sum + Number((mappingEnd < end ? mappingEnd : end) - from);
+    }, 0);
+    return covered === bytes;
+  }
+
+  #expectCopyable(call: string, device: bigint, host: bigint, bytes: number): void {
+    if (!this.#isDeviceMemory(device, bytes)) this.#fail(call, INVALID_VALUE, 'no device memory there');
+    if (!isWithin(this.#pinned, host, bytes)) this.#fail(call, INVALID_VALUE, 'no pinned memory there');
+  }
+
+  #expectNoCopies(what: string, address: bigint, bytes: number): void {
+    const end = address + BigInt(bytes);
+    for (const copy of this.#streams.flatMap((stream) => stream.copies())) {
+      for (const from of [copy.target, copy.source]) {
+        if (from < end && from + BigInt(copy.bytes) > address) {
+          this.#violations.push(`${what} before a copy of it was made`);
+          return;
+        }
+      }
+    }
+  }
+
+  #queue(stream: MemoryStream, copy: Omit<Copy, 'before'>): void {
+    const isLate = this.#pace !== 'at once' && copy.toDevice;
+    stream.queue.push({
+      ...copy,
+      before: isLate ? Buffer.from(bytesAt(copy.source, copy.bytes)) : undefined,
+    });
+    this.#run(stream);
+  }
+
+  #run(stream: MemoryStream): void {
+    // An event behind nothing is reached as it is recorded.
+    if (stream.queuedCopies() === 0) stream.step();
+    if (this.#pace === 'at once') while (stream.step());
+    else if (this.#pace !== 'held' && !this.#isTurning) this.#turnLater();
+  }
+
+  #turnLater(): void {
+    this.#isTurning = true;
+    setImmediate(() => {
+      this.#isTurning = false;
+      const busy = this.#streams.filter((stream) => stream.queue.length > 0);
+      if (this.#random() < 0.5) busy[Math.floor(this.#random() * busy.length)]?.step();
+      if (busy.length > 0 && !this.#isTurning) this.#turnLater();
+    });
+  }
+
+  #copy(copy: Copy): void {
+    try {
+      this.#failIfTold('copying');
+      const device = copy.toDevice ? copy.target : copy.source;
+      if (!this.#isDeviceMemory(device, copy.bytes))
+        this.#fail('copying', ILLEGAL_ADDRESS, 'no memory there');
+    } catch (error) {
+      this.#lost = error as Error;
+    }
+    if (this.#lost) return;
+    if (copy.before?.equals(bytesAt(copy.source, copy.bytes)) === false) {
+      this.#violations.push('pinned memory changed before the copy from it was made');
+    }
+    copyMemory(copy.target, copy.source, copy.bytes);
+  }
+}
+
+function isWithin(pieces: ReadonlyMap<bigint, number>, address: bigint, bytes: number): boolean {
+  return [...pieces].some(([at, length]) => address >= at && address + BigInt(bytes) <= at + BigInt(length));
+}
+
+/** A linear congruential generator: the same numbers for the same seed, of no quality. */
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+class MemoryPhysical implements PhysicalMemory {
+  readonly close: () => void;
+  readonly #file: number;
+  #mappings = 0;
+  #isClosed = false;
+
+  constructor(
+    readonly bytes: number,
+    closer: (release: () => void) => () => void,
+    private readonly gone: () => void,
+  ) {
+    this.#file = libcMemfd('device', MFD_CLOEXEC);
+    if (this.#file < 0) throw new Error(`memfd_create failed [errno=${koffi.errno()}]`);
+    ftruncateSync(this.#file, bytes);
+    this.close = closer(() => {
+      this.#isClosed = true;
+      closeSync(this.#file);
+      this.#check();
+    });
+  }
+
+  mapAt(address: bigint): void {
+    mmap(address, this.bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, this.#file);
+    this.#mappings++;
+  }
+
+  unmapped(): void {
+    this.#mappings--;
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#isClosed && this.#mappings === 0) this.gone();
+  }
+}
+
+class MemoryStream {
+  readonly queue: Work[] = [];
+
+  constructor(
+    private readonly copy: (copy: Copy) => void,
+    readonly close: () => void,
+  ) {}
+
+  copies(): Copy[] {
+    return this.queue.filter((work) => 'bytes' in work);
+  }
+
+  queuedCopies(): number {
+    return this.copies().length;
+  }
+
+  /** Makes the next copy, and reports the events right behind it. @returns false where there was none */
+  step(): boolean {
+    const first = this.queue[0];
+    if (first === undefined) return false;
+    if ('bytes' in first) {
+      this.copy(first);
+      this.queue.shift();
+    }
+    for (let next = this.queue[0]; next && 'event' in next; next = this.queue[0]) {
+      next.event.reached(next.generation);
+      this.queue.shift();
+    }
+    return true;
+  }
+}
+
+class MemoryEvent implements CudaEvent {
+  #recorded = 0;
+  #reached = 0;
+
+  constructor(
+    private readonly waiter: EventWaiter,
+    private readonly lost: () => Error | undefined,
+    readonly close: () => void,
+  ) {}
+
+  recorded(): number {
+    return ++this.#recorded;
+  }
+
+  reached(generation: number): void {
+    this.#reached = Math.max(this.#reached, generation);
+  }
+
+  isDone(): boolean {
+    const error = this.lost();
+    if (error) throw error;
+    return this.#reached === this.#recorded;
+  }
+
+  done(): Promise<void> {
+    return this.waiter.wait(this);
+  }
+}
