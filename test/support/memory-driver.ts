@@ -427,9 +427,11 @@ export class MemoryDriver implements CudaDriver {
       if (!this.#isDeviceMemory(device, copy.bytes))
         this.#fail('copying', ILLEGAL_ADDRESS, 'no memory there');
     } catch (error) {
+      // As with a GPU: from now on every call fails, and nothing that was asked for is done.
       this.#lost = error as Error;
+      for (const stream of this.#streams) stream.queue.splice(0);
+      return;
     }
-    if (this.#lost) return;
     if (copy.before?.equals(bytesAt(copy.source, copy.bytes)) === false) {
       this.#violations.push('pinned memory changed before the copy from it was made');
     }
@@ -507,8 +509,8 @@ class MemoryStream {
     const first = this.queue[0];
     if (first === undefined) return false;
     if ('bytes' in first) {
-      this.copy(first);
       this.queue.shift();
+      this.copy(first);
     }
     for (let next = this.queue[0]; next && 'event' in next; next = this.queue[0]) {
       next.event.reached(next.generation);
