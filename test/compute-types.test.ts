@@ -14,17 +14,19 @@ import {
   outputOf,
   type Tensor,
 } from '../src/gpu/runtime/session.js';
-import { levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
+import { levelDifference, relativeDifference, TINY_KLEIN, TINY_QWEN } from './support/references.js';
 
 let cacheFolder: string;
-let checkpoint: Checkpoint;
+let withBert: Checkpoint;
+let withQwen: Checkpoint;
 before(async () => {
   cacheFolder = await mkdtemp(join(tmpdir(), 'tdiff-compute-'));
-  checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'klein', cacheFolder });
+  withBert = await openCheckpoint(TINY_KLEIN, { name: 'klein', cacheFolder });
+  withQwen = await openCheckpoint(TINY_QWEN, { name: 'klein', cacheFolder });
 });
 after(() => rm(cacheFolder, { recursive: true }));
 
-const graphsIn = (type: ComputeType) =>
+const graphsIn = (checkpoint: Checkpoint, type: ComputeType) =>
   buildGraphs(checkpoint, {
     textEncoder: type,
     transformer: type,
@@ -50,10 +52,10 @@ function numbers(count: number, scale = 1): Float32Array {
 }
 
 /** What the three graphs make of made-up inputs: two images of 4×6 tokens, 5 tokens of text. */
-async function outputs(type: ComputeType) {
+async function outputs(checkpoint: Checkpoint, type: ComputeType) {
   const { transformer, vae, textEncoder } = checkpoint;
   const { in_channels: channels, joint_attention_dim: embedding, attention_head_dim } = transformer.config;
-  const graphs = graphsIn(type);
+  const graphs = graphsIn(checkpoint, type);
   const half = attention_head_dim / 2;
   const angles = numbers(29 * half, 3);
   const latents = numbers(2 * 24 * channels);
@@ -86,28 +88,30 @@ async function outputs(type: ComputeType) {
 }
 
 test('half precision stays near float32, and a step is summed in float32', async () => {
-  const [wide, narrow] = [await outputs('float32'), await outputs('float16')];
-  for (const name of ['promptEmbeds', 'velocity'] as const) {
-    const difference = relativeDifference(narrow[name], wide[name]);
-    assert.ok(difference > 0 && difference < 5e-3, `${name} differs by ${difference}`);
-  }
-  assert.ok(levelDifference(narrow.pixels, wide.pixels) <= 3);
-  for (const { start, velocity, latents } of [wide, narrow]) {
-    const summed = start.map((value, index) => value + Math.fround(-0.25 * (velocity[index] as number)));
-    assert.deepEqual(latents, summed);
+  for (const checkpoint of [withBert, withQwen]) {
+    const [wide, narrow] = [await outputs(checkpoint, 'float32'), await outputs(checkpoint, 'float16')];
+    for (const name of ['promptEmbeds', 'velocity'] as const) {
+      const difference = relativeDifference(narrow[name], wide[name]);
+      assert.ok(difference > 0 && difference < 5e-3, `${name} differs by ${difference}`);
+    }
+    assert.ok(levelDifference(narrow.pixels, wide.pixels) <= 3);
+    for (const { start, velocity, latents } of [wide, narrow]) {
+      const summed = start.map((value, index) => value + Math.fround(-0.25 * (velocity[index] as number)));
+      assert.deepEqual(latents, summed);
+    }
   }
 });
 
 test('sums that outgrow half precision do not break it', async () => {
   // A thousand times the latents: the streams pass 65504 on their way.
-  const graph = graphsIn('float16').transformer;
+  const graph = graphsIn(withBert, 'float16').transformer;
   const {
     in_channels: channels,
     joint_attention_dim: embedding,
     attention_head_dim,
-  } = checkpoint.transformer.config;
+  } = withBert.transformer.config;
   const half = attention_head_dim / 2;
-  const denoised = await run(graph, checkpoint.transformer.weights.folder, {
+  const denoised = await run(graph, withBert.transformer.weights.folder, {
     hidden_states: floatTensor(numbers(4 * channels, 60_000), [1, 4, channels]),
     encoder_hidden_states: floatTensor(numbers(embedding, 60_000), [1, 1, embedding]),
     timestep: floatTensor(Float32Array.of(1), [1]),
@@ -121,11 +125,10 @@ test('sums that outgrow half precision do not break it', async () => {
 
 describe('bfloat16', () => {
   test("ONNX Runtime's type inference accepts the graphs", async () => {
-    const graphs = graphsIn('bfloat16');
-    for (const [graph, component] of [
-      [graphs.textEncoder, checkpoint.textEncoder],
-      [graphs.transformer, checkpoint.transformer],
-    ] as const) {
+    for (const [graph, component] of [withBert, withQwen].flatMap((checkpoint) => {
+      const { textEncoder, transformer } = graphsIn(checkpoint, 'bfloat16');
+      return [[textEncoder, checkpoint.textEncoder] as const, [transformer, checkpoint.transformer] as const];
+    })) {
       const made = createSession({
         graph: graph.bytes,
         weightsFolder: component.weights.folder,
@@ -141,7 +144,7 @@ describe('bfloat16', () => {
   });
 
   test('float32 weights come into a bfloat16 graph through a cast, bfloat16 ones as they are', () => {
-    const { transformer, textEncoder } = graphsIn('bfloat16');
+    const { transformer, textEncoder } = graphsIn(withBert, 'bfloat16');
     assert.ok(transformer.weights.every(({ dtype }) => dtype === 'BF16'));
     assert.ok(textEncoder.weights.every(({ dtype }) => dtype === 'F32'));
   });

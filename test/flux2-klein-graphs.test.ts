@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { TransformerConfig, VaeConfig } from '../src/gpu/checkpoint/configs.js';
+import { Qwen3Config, TransformerConfig, VaeConfig } from '../src/gpu/checkpoint/configs.js';
 import type { Weights } from '../src/gpu/checkpoint/weights.js';
 import type { Graph } from '../src/gpu/graph/builder.js';
 import { buildFlux2Transformer } from '../src/gpu/graph/flux2-transformer.js';
 import { decodeModel } from '../src/gpu/graph/onnx.js';
+import { buildQwen3 } from '../src/gpu/graph/qwen3.js';
 import { buildVaeDecoder } from '../src/gpu/graph/vae-decoder.js';
 import { readJson } from './support/references.js';
 
@@ -46,7 +47,9 @@ function castNames({ bytes, weights }: Graph): string[] {
 }
 
 for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
-  const { transformer, vae } = readJson<{ transformer: Described; vae: Described }>(`${model}.json`);
+  const { transformer, vae, text_encoder } = readJson<
+    Record<'transformer' | 'vae' | 'text_encoder', Described>
+  >(`${model}.json`);
 
   describe(`${model}, as diffusers describes it`, () => {
     test('its transformer builds and leaves no tensor out', () => {
@@ -65,6 +68,22 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
         return externalData?.length ? [field('offset') + field('length')] : [];
       });
       assert.equal(Math.max(...ends), (last?.offset ?? 0) + (last?.length ?? 0));
+    });
+
+    test('its text encoder builds up to the last layer used, and fits the transformer', () => {
+      const config = Qwen3Config.parse(text_encoder.config);
+      const graph = buildQwen3(config, weightsOf(text_encoder.tensors), [9, 18, 27], 'bfloat16');
+      const used = Object.keys(text_encoder.tensors).filter(
+        (name) => name !== 'model.norm.weight' && Number(/layers\.(\d+)/.exec(name)?.[1] ?? 0) < 27,
+      );
+      assert.equal(used.length, 1 + 27 * 11);
+      assert.deepEqual(namesOf(graph), used.sort());
+      assert.deepEqual(
+        graph.weights.map(({ name }) => name),
+        namesInOrderOfUse(graph),
+      );
+      assert.deepEqual(castNames(graph), []);
+      assert.equal(TransformerConfig.parse(transformer.config).joint_attention_dim, 3 * config.hidden_size);
     });
 
     test("its VAE's decoder builds and leaves no tensor out", () => {

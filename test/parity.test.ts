@@ -15,6 +15,7 @@ import {
   readJson,
   relativeDifference,
   TINY_KLEIN,
+  TINY_QWEN,
 } from './support/references.js';
 
 /** What "agrees with diffusers" means, in float32. */
@@ -121,9 +122,8 @@ describe('the bundled model agrees with diffusers', () => {
   });
 });
 
-test('a checkpoint of other shapes in every respect agrees with diffusers', async () => {
-  // Sharded bf16 transformer, fp16 VAE with attention and post_quant_conv, float32 text encoder, a chat template
-  // that adds words, dynamic shifting, a prompt that is cut, two images of 64×40.
+/** Renders what diffusers rendered in that folder, as one batch. */
+async function assertCase(pipeline: Pipeline, reference: string): Promise<void> {
   interface Case {
     prompts: string[];
     seeds: number[];
@@ -131,28 +131,47 @@ test('a checkpoint of other shapes in every respect agrees with diffusers', asyn
     height: number;
     steps: number;
   }
-  const { prompts, seeds, width, height, steps } = readJson<Case>('tiny-klein-reference', 'case.json');
+  const { prompts, seeds, width, height, steps } = readJson<Case>(reference, 'case.json');
+  const items = prompts.map((prompt, index) => ({
+    index,
+    prompt,
+    seed: seeds[index] ?? 0,
+    width,
+    height,
+    steps,
+  }));
+  const last = readFloats(reference, 'latents.bin');
+  const images = await assertParity(pipeline, items, reference, (step) =>
+    step === steps ? last : undefined,
+  );
+  const pixels = Buffer.concat(images.map((image) => image.pixels));
+  const difference = levelDifference(pixels, readFileSync(join(FIXTURES, reference, 'pixels.bin')));
+  assert.ok(difference <= LEVELS, `${reference}: pixels differ by ${difference} levels`);
+}
+
+test('a checkpoint of other shapes in every respect agrees with diffusers', async () => {
+  // Sharded bf16 transformer, fp16 VAE with attention and post_quant_conv, float32 text encoder, a chat template
+  // that adds words, dynamic shifting, a prompt that is cut, two images of 64×40.
   const pipeline = await load(TINY_KLEIN);
   try {
-    const items = prompts.map((prompt, index) => ({
-      index,
-      prompt,
-      seed: seeds[index] ?? 0,
-      width,
-      height,
-      steps,
-    }));
-    const last = readFloats('tiny-klein-reference', 'latents.bin');
-    const images = await assertParity(pipeline, items, 'tiny-klein-reference', (step) =>
-      step === steps ? last : undefined,
-    );
-    const pixels = Buffer.concat(images.map((image) => image.pixels));
-    const difference = levelDifference(
-      pixels,
-      readFileSync(join(FIXTURES, 'tiny-klein-reference', 'pixels.bin')),
-    );
-    assert.ok(difference <= LEVELS, `pixels differ by ${difference} levels`);
+    await assertCase(pipeline, 'tiny-klein-reference');
   } finally {
     await pipeline.close();
+  }
+});
+
+describe('a checkpoint of the classes of FLUX.2-klein agrees with diffusers', () => {
+  let pipeline: Pipeline;
+  before(async () => {
+    pipeline = await load(TINY_QWEN);
+  });
+  after(() => pipeline.close());
+
+  for (const [name, what] of [
+    ['odd', 'one image of 72×56'],
+    ['batch', 'three of 40×40: a prompt, none, and one that is cut'],
+    ['wide', 'two of 128×24, prompts of several bytes a letter'],
+  ] as const) {
+    test(what, () => assertCase(pipeline, join('tiny-qwen-reference', name)));
   }
 });

@@ -5,6 +5,8 @@ import { packageRoot } from '../../src/package-root.js';
 export const FIXTURES = join(packageRoot(), 'test', 'fixtures');
 export const EMOJI = join(packageRoot(), 'models', 'emoji');
 export const TINY_KLEIN = join(FIXTURES, 'tiny-klein');
+/** A checkpoint of exactly the classes of FLUX.2-klein, bfloat16, in shards. */
+export const TINY_QWEN = join(FIXTURES, 'tiny-qwen');
 
 /** A file of little-endian float32, as numpy writes it. */
 export function readFloats(...path: string[]): Float32Array {

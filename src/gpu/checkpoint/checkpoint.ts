@@ -4,10 +4,11 @@ import type { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import type { ModelCard } from '../../contract/model-card.js';
 import {
-  BertConfig,
   GenerationConfig,
   ModelIndex,
   SchedulerConfig,
+  TEXT_ENCODER_CLASS,
+  TextEncoderConfig,
   TransformerConfig,
   VaeConfig,
 } from './configs.js';
@@ -28,7 +29,7 @@ export interface Checkpoint {
   readonly card: ModelCard;
   readonly transformer: Component<TransformerConfig>;
   readonly vae: Component<VaeConfig>;
-  readonly textEncoder: Component<BertConfig>;
+  readonly textEncoder: Component<TextEncoderConfig>;
   readonly scheduler: SchedulerConfig;
   readonly generation: GenerationConfig;
 }
@@ -52,11 +53,11 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
   const [transformer, vae, textEncoder, scheduler, generation] = await Promise.all([
     readComponent(root, 'transformer', TransformerConfig, 'diffusion_pytorch_model'),
     readComponent(root, 'vae', VaeConfig, 'diffusion_pytorch_model'),
-    readComponent(root, 'text_encoder', BertConfig, 'model'),
+    readComponent(root, 'text_encoder', TextEncoderConfig, 'model'),
     readJsonFile(join(root, 'scheduler', 'scheduler_config.json'), SchedulerConfig),
     readGeneration(root),
   ]);
-  requireMatch(root, transformer.config, vae.config, textEncoder.config, generation);
+  requireMatch(root, index, transformer.config, vae.config, textEncoder.config, generation);
 
   const unit = 2 ** (vae.config.decoder_channels.length - 1) * vae.config.patch_size[0];
   return {
@@ -101,14 +102,20 @@ async function readGeneration(root: string): Promise<GenerationConfig> {
 /** The components are each right by themselves; here: whether they fit together. */
 function requireMatch(
   root: string,
+  index: ModelIndex,
   transformer: TransformerConfig,
   vae: VaeConfig,
-  textEncoder: BertConfig,
+  textEncoder: TextEncoderConfig,
   generation: GenerationConfig,
 ): void {
   const require = (holds: boolean, message: string) => {
     if (!holds) throw new CheckpointInvalid(`${root}: ${message}`);
   };
+  const [, className] = index.text_encoder;
+  require(className ===
+    TEXT_ENCODER_CLASS[
+      textEncoder.model_type
+    ], `model_index.json has a ${className} for text_encoder, its config is a ${textEncoder.model_type}'s`);
   const embedding = textEncoder.hidden_size * generation.text_encoder_out_layers.length;
   require(transformer.joint_attention_dim ===
     embedding, `transformer expects prompt embeddings of ${transformer.joint_attention_dim}, text_encoder and generation.json make ${embedding}`);

@@ -18,9 +18,10 @@ export const ModelIndex = z.object({
   scheduler: component('diffusers', 'FlowMatchEulerDiscreteScheduler'),
   transformer: component('diffusers', 'Flux2Transformer2DModel'),
   vae: component('diffusers', 'AutoencoderKLFlux2'),
-  text_encoder: component('transformers', 'BertModel'),
+  text_encoder: z.tuple([z.literal('transformers'), z.enum(['BertModel', 'Qwen3ForCausalLM'])]),
   tokenizer: z.tuple([z.literal('transformers'), z.string()]),
 });
+export type ModelIndex = z.output<typeof ModelIndex>;
 
 /** `transformer/config.json` */
 export const TransformerConfig = z
@@ -107,6 +108,47 @@ export const BertConfig = z
     message: 'expected a divisor of hidden_size',
   });
 export type BertConfig = z.output<typeof BertConfig>;
+
+/** Plain rotary positions; stretched ones turn by other angles. transformers once called the field `type`. */
+const PlainRope = { rope_type: z.literal('default').nullish(), type: z.literal('default').nullish() };
+
+/** `text_encoder/config.json` of a Qwen3, as transformers 4 writes it (`rope_theta`) and 5 (`rope_parameters`). */
+export const Qwen3Config = z
+  .object({
+    model_type: z.literal('qwen3'),
+    hidden_act: z.literal('silu').default('silu'),
+    attention_bias: z.literal(false).default(false),
+    use_sliding_window: z.literal(false).default(false),
+    layer_types: z.array(z.literal('full_attention')).nullish(),
+    hidden_size: positive,
+    intermediate_size: positive,
+    num_hidden_layers: positive,
+    num_attention_heads: positive,
+    num_key_value_heads: positive,
+    head_dim: positive.multipleOf(2).default(128),
+    max_position_embeddings: positive,
+    vocab_size: positive,
+    rms_norm_eps: z.number().positive().default(1e-6),
+    rope_theta: z.number().positive().nullish(),
+    rope_scaling: z.object(PlainRope).nullish(),
+    rope_parameters: z.object({ ...PlainRope, rope_theta: z.number().positive().nullish() }).nullish(),
+  })
+  .refine((config) => config.num_attention_heads % config.num_key_value_heads === 0, {
+    path: ['num_key_value_heads'],
+    message: 'expected a divisor of num_attention_heads',
+  })
+  .transform(({ rope_theta, rope_parameters, ...config }) => ({
+    ...config,
+    rope_theta: rope_parameters?.rope_theta ?? rope_theta ?? 10_000,
+  }));
+export type Qwen3Config = z.output<typeof Qwen3Config>;
+
+/** `text_encoder/config.json`; its `model_type` says what it is of. */
+export const TextEncoderConfig = z.discriminatedUnion('model_type', [BertConfig, Qwen3Config]);
+export type TextEncoderConfig = z.output<typeof TextEncoderConfig>;
+
+/** The class that a text encoder's `model_type` is loaded as. */
+export const TEXT_ENCODER_CLASS = { bert: 'BertModel', qwen3: 'Qwen3ForCausalLM' } as const;
 
 /** `scheduler/scheduler_config.json` */
 export const SchedulerConfig = z.object({

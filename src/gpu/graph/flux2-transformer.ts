@@ -1,7 +1,18 @@
 import type { TransformerConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { type ComputeType, type Graph, GraphBuilder, MICROSOFT, type Value } from './builder.js';
-import { add, attention, concat, linear, multiply, plainLayerNorm, reshape, silu, split } from './layers.js';
+import {
+  add,
+  attention,
+  concat,
+  linear,
+  multiply,
+  plainLayerNorm,
+  reshape,
+  rmsNorm,
+  silu,
+  split,
+} from './layers.js';
 
 /**
  * The denoiser: diffusers' `Flux2Transformer2DModel`, text to image, without a guidance embedding.
@@ -261,9 +272,7 @@ class Flux2Transformer {
     const { graph, config } = this;
     const size = config.attention_head_dim;
     const heads = reshape(graph, tokens as Value, [0, 0, config.num_attention_heads, size]);
-    const normed = graph.op('SimplifiedLayerNormalization', [heads, graph.weight(`${name}.weight`, [size])], {
-      attributes: { axis: -1, epsilon: { float: config.eps } },
-    });
+    const normed = rmsNorm(graph, heads, name, size, config.eps, graph.compute);
     return reshape(graph, normed, [0, 0, this.#dim]);
   }
 

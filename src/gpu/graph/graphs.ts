@@ -8,6 +8,7 @@ import type { Weights } from '../checkpoint/weights.js';
 import { buildBert } from './bert.js';
 import { type ComputeType, type Graph, graphOf } from './builder.js';
 import { buildFlux2Transformer } from './flux2-transformer.js';
+import { buildQwen3 } from './qwen3.js';
 import { buildVaeDecoder, type VaeComputeType } from './vae-decoder.js';
 
 const COMPONENTS = ['textEncoder', 'transformer', 'vaeDecoder'] as const;
@@ -59,15 +60,23 @@ export async function loadGraphs(
 export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Graphs {
   const { textEncoder, transformer, vae, generation } = checkpoint;
   return withDigest({
-    textEncoder: buildBert(
-      textEncoder.config,
-      textEncoder.weights,
-      generation.text_encoder_out_layers,
-      compute.textEncoder,
-    ),
+    textEncoder: buildTextEncoder(textEncoder, generation.text_encoder_out_layers, compute.textEncoder),
     transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer),
     vaeDecoder: buildVaeDecoder(vae.config, vae.weights, compute.vaeDecoder),
   });
+}
+
+function buildTextEncoder(
+  { config, weights }: Checkpoint['textEncoder'],
+  outputLayers: readonly number[],
+  compute: ComputeType,
+): Graph {
+  switch (config.model_type) {
+    case 'bert':
+      return buildBert(config, weights, outputLayers, compute);
+    case 'qwen3':
+      return buildQwen3(config, weights, outputLayers, compute);
+  }
 }
 
 function withDigest(graphs: Omit<Graphs, 'digest'>): Graphs {

@@ -68,6 +68,20 @@ export function plainLayerNorm(
   });
 }
 
+/** Root-mean-square normalisation over the last axis of `x`, which is of `type`, with a learned scale. */
+export function rmsNorm(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  size: number,
+  eps: number,
+  type: ComputeType,
+): Value {
+  return graph.op('SimplifiedLayerNormalization', [x, graph.weight(`${name}.weight`, [size], { type })], {
+    attributes: { axis: -1, epsilon: { float: eps } },
+  });
+}
+
 export interface AttentionInputs {
   /** [B, S, heads × size] each. */
   readonly query: Value;
