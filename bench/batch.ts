@@ -31,7 +31,7 @@ import { WindowBatcher } from './window-batcher.js';
 const { values } = parseArgs({
   options: {
     items: { type: 'string', default: '200' },
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '1' },
     memory: { type: 'string', default: '2000' },
     callers: { type: 'string', default: '1,5,20' },
   },
@@ -174,18 +174,16 @@ async function compareRates(): Promise<void> {
   const rates = new Map<string, number[]>();
   const ratios = new Map<string, number[]>();
   const costs = new Map<string, Cost>();
-  const each = Math.ceil(items / rounds);
   for (let round = 0; round < rounds; round++) {
-    const wanted = requests.slice(round * each, (round + 1) * each);
     for (const { name, run } of ways) {
       // Beside each way anew: what else the machine does concerns both.
-      const engineAlone = await engineRate(best, wanted);
+      const engineAlone = await engineRate(best, requests);
       alone.push(engineAlone);
       let ids: string[] = [];
       const seconds = await secondsOf(async () => {
-        ids = await run(wanted);
+        ids = await run(requests);
       });
-      const rate = wanted.length / seconds;
+      const rate = items / seconds;
       rates.set(name, [...(rates.get(name) ?? []), rate]);
       ratios.set(name, [...(ratios.get(name) ?? []), rate / engineAlone]);
       for (const { events, bytes } of await Promise.all(ids.map(historyOf))) {
@@ -202,15 +200,15 @@ async function compareRates(): Promise<void> {
       name,
       range(timing(rates.get(name) ?? [])),
       range(timing(ratios.get(name) ?? [])),
-      (events / items).toFixed(1),
-      Math.round(bytes / items).toString(),
+      (events / (items * rounds)).toFixed(1),
+      Math.round(bytes / (items * rounds)).toString(),
     ];
   });
   const engineTried = [...tried].map(([batch, rate]) => `${batch}: ${rate.toFixed(2)}`).join(', ');
   await publishSection(
     `Bulk: items a second, ${size.width}², ${size.steps} steps`,
     `node dist/bench/batch.js --items ${items} --rounds ${rounds} --memory 0 --callers ''`,
-    `${items} prompts in ${rounds} rounds, each way beside the engine alone with the same prompts; median (least–most). Batches that the engine was tried with, items a second: ${engineTried}. Server, worker, encoding and storing share the engine's cores.\n\n${table(
+    `${items} prompts, ${rounds === 1 ? 'once' : `${rounds} times`} each way, the engine alone with the same prompts before each of them; median (least–most). Batches that the engine was tried with, items a second: ${engineTried}. Server, worker, encoding and storing share the engine's cores.\n\n${table(
       ['way', 'items/s', 'to the engine', 'events an item', 'bytes of history an item'],
       [[`engine alone, batches of ${best}`, range(timing(alone)), '1.00', '', ''], ...rows],
     )}`,

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Client } from '@temporalio/client';
 import sharp from 'sharp';
 import { cutRecords, parseCsvFields } from '../src/activities/catalog-records.js';
@@ -190,6 +190,15 @@ describe('a catalogue', () => {
     assert.equal(drawn.length, 100);
     const { width, height } = await sharp(`${catalog}.sheet.webp`).metadata();
     assert.deepEqual([width, height], [8 * 160, 6 * 160]);
+    const [first] = all;
+    assert.ok(first?.status === 'done');
+    const cell = { left: 0, top: 0, width: 160, height: 160 };
+    const shown = await sharp(await sharp(`${catalog}.sheet.webp`).extract(cell).png().toBuffer()).stats();
+    const picture = await sharp(fileURLToPath(first.images[0]?.url ?? '')).stats();
+    for (const [channel, { mean, stdev }] of picture.channels.entries()) {
+      const there = shown.channels[channel];
+      assert.ok(there && Math.abs(there.mean - mean) < 4 && Math.abs(there.stdev - stdev) < 10);
+    }
     assert.deepEqual(JSON.parse(await readFile(`${catalog}.summary.json`, 'utf8')), summary);
   });
 

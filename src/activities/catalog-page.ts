@@ -5,11 +5,11 @@ import type {
   ResultLine,
   ShapeCount,
 } from '../contract/catalog.js';
-import type { InvalidRequest } from '../contract/errors.js';
+import type { RenderError } from '../contract/errors.js';
 import type { ReadRows } from './catalog-reader.js';
 import type { ResultIndex } from './catalog-results.js';
-import { type CatalogRow, rowDigest } from './catalog-rows.js';
-import type { Planned } from './plan.js';
+import type { CatalogRow } from './catalog-rows.js';
+import type { JudgedJob } from './plan.js';
 
 /** Rows to draw that one page hands to the workflow: about 15 KB. */
 const PAGE_ENTRIES = 64;
@@ -18,18 +18,17 @@ const READ_ROWS = 512;
 /** Rows after which a page ends, though it has little to draw: so that the workflow hears of it now and then. */
 const PAGE_ROWS = 8192;
 
-/** A row with all that is known of it before it is drawn. */
-export interface PlannedRow {
-  readonly number: number;
-  readonly row: CatalogRow;
-  readonly planned: Planned;
-}
-
-/** A row that can't be read as a request. */
-export interface RefusedRow {
-  readonly number: number;
-  readonly refused: InvalidRequest;
-}
+/** A row, and whether it has to be drawn. */
+export type JudgedRow =
+  | { readonly number: number; readonly isUnchanged: true }
+  | {
+      readonly number: number;
+      readonly row: CatalogRow;
+      /** What tells it from others. */
+      readonly digest: string;
+      readonly judged: JudgedJob;
+    }
+  | { readonly number: number; readonly id: string | undefined; readonly refused: RenderError };
 
 /** Nothing was drawn for it, so nothing tells it from others. */
 const NO_DIGEST = '0'.repeat(32);
@@ -69,23 +68,21 @@ export class PageBuilder {
     return handed === 0 && scanned > 0 ? READ_ROWS : PAGE_ENTRIES - handed;
   }
 
-  async add(planned: PlannedRow | RefusedRow, index: ResultIndex): Promise<void> {
-    const { number } = planned;
-    if ('refused' in planned) return this.#refuse(number, undefined, planned.refused);
-    const { row, planned: plan } = planned;
-    if ('error' in plan) return this.#refuse(number, row.id, plan.error);
-    const digest = rowDigest(row.item, plan.modelDigest);
-    if (index.isLatest(number, digest)) {
+  async add(judgedRow: JudgedRow, index: ResultIndex): Promise<void> {
+    const { number } = judgedRow;
+    if ('isUnchanged' in judgedRow) {
       this.#unchanged++;
       return;
     }
+    if ('refused' in judgedRow) return this.#refuse(number, judgedRow.id, judgedRow.refused);
+    const { row, digest, judged } = judgedRow;
     const known = await index.find(digest);
     if (known) {
       const { id } = row;
       this.#lines.push({ ...known, row: number, ...(id === undefined ? {} : { id }) });
       return;
     }
-    const { model, modelDigest, width, height, steps, prompt } = plan;
+    const { model, modelDigest, width, height, steps, prompt } = judged;
     const shape = this.#shapes.of({ model, modelDigest, width, height, steps });
     const { seed, count, output, tags } = row.item;
     if (this.request.dryRun) {

@@ -9,14 +9,15 @@ import {
 import { InvalidRequest, RenderError } from '../contract/errors.js';
 import { parse } from '../contract/parse.js';
 import { isBelow, type Neighbourhood, openNeighbourhood } from '../storage/open-store.js';
-import { PageBuilder, type PlannedRow, type RefusedRow } from './catalog-page.js';
+import { type JudgedRow, PageBuilder } from './catalog-page.js';
 import { type ReadRow, readRows } from './catalog-reader.js';
 import { openResultIndex, type ResultIndex, resultsFolder } from './catalog-results.js';
 import { rowDigest } from './catalog-rows.js';
 import { finishedSummary } from './catalog-summary.js';
 import { activity } from './failure.js';
 import { withHeartbeats } from './heartbeats.js';
-import { createPlanner, inTurns, jobOf, type Plan, type PlanDependencies, planOrError } from './plan.js';
+import type { ModelCatalogue } from './model-catalogue.js';
+import { createPlanner, inTurns, jobOf, type PlanDependencies, type Planner } from './plan.js';
 
 export interface CatalogDependencies extends PlanDependencies {
   /** Addresses below which catalogues may lie. Whoever may start workflows may name any. */
@@ -28,8 +29,8 @@ const HELD_INDEXES = 4;
 
 /** Reads catalogues and writes what becomes of their rows. */
 export function createCatalogActivities(dependencies: CatalogDependencies) {
-  const { catalogs, log } = dependencies;
-  const plan = createPlanner(dependencies);
+  const { catalogs, models, log } = dependencies;
+  const planner = createPlanner(dependencies);
   const indexes = new Map<string, Promise<ResultIndex>>();
 
   function open(catalog: string): Neighbourhood {
@@ -72,7 +73,8 @@ export function createCatalogActivities(dependencies: CatalogDependencies) {
         while (!page.isFull) {
           throwIfOver();
           const read = await readRows(place, page.cursor, request, page.room);
-          for (const row of await planRows(read.rows, request, plan, index)) await page.add(row, index);
+          const judged = await judgeRows(read.rows, { request, planner, models, index });
+          for (const row of judged) await page.add(row, index);
           page.advance(read);
           beat(page.cursor.rows);
         }
@@ -101,19 +103,31 @@ export function createCatalogActivities(dependencies: CatalogDependencies) {
 }
 export type CatalogActivities = ReturnType<typeof createCatalogActivities>;
 
-/** What is drawn already was moderated when it was. */
-function planRows(
-  rows: readonly ReadRow[],
-  request: CatalogRequest,
-  plan: Plan,
-  index: ResultIndex,
-): Promise<(PlannedRow | RefusedRow)[]> {
-  return inTurns(rows, async ({ number, row }) => {
-    if (row instanceof RenderError) return { number, refused: row };
-    const { tenant, tenantWeight } = request;
-    const job = jobOf(row.item, { tags: {}, tenant, tenantWeight });
-    const isNew = (modelDigest: string) => !index.knows(rowDigest(row.item, modelDigest));
-    const planned = await planOrError(plan, job, isNew);
-    return { number, row, planned };
+interface JudgeContext {
+  readonly request: CatalogRequest;
+  readonly planner: Planner;
+  readonly models: ModelCatalogue;
+  readonly index: ResultIndex;
+}
+
+/** What is drawn already was judged when it was. */
+function judgeRows(rows: readonly ReadRow[], context: JudgeContext): Promise<JudgedRow[]> {
+  const { request, planner, models, index } = context;
+  const { tenant, tenantWeight } = request;
+  return inTurns(rows, async ({ number, row }): Promise<JudgedRow> => {
+    if (row instanceof RenderError) return { number, id: undefined, refused: row };
+    const { id, item } = row;
+    try {
+      const { card } = await models.find(item.model);
+      const digest = rowDigest(item, card.digest);
+      if (index.isLatest(number, digest)) return { number, isUnchanged: true };
+      const job = jobOf(item, { tags: {}, tenant, tenantWeight });
+      const options = { isModerated: index.knows(digest) };
+      const judged = await (request.dryRun ? planner.judge(job, options) : planner.plan(job, options));
+      return { number, row, digest, judged };
+    } catch (error) {
+      if (!(error instanceof RenderError) || error.retry) throw error;
+      return { number, id, refused: error };
+    }
   });
 }

@@ -19,26 +19,39 @@ export interface PlanDependencies {
   readonly log: Logger;
 }
 
-/**
- * Decides everything about a job, or throws why it is refused.
- * @param isNew asked with the model's digest before the job is moderated; where it says no, it is not. Default: it is
- */
-export type Plan = (job: GenerateJob, isNew?: (modelDigest: string) => boolean) => Promise<RenderPlan>;
+/** What a job draws, without what only drawing needs to know. */
+export type JudgedJob = Omit<RenderPlan, 'tokens' | 'truncated'>;
 
-export function createPlanner({ models, moderate, limits, log }: PlanDependencies): Plan {
-  return async (job, isNew = () => true) => {
-    const { card, countTokens } = await models.find(job.model);
+export interface Planner {
+  /** Decides everything about a job, or throws why it is refused. */
+  plan(job: GenerateJob, options?: JudgeOptions): Promise<RenderPlan>;
+  /** The same without looking at the prompt's tokens, which takes longer than all the rest. */
+  judge(job: GenerateJob, options?: JudgeOptions): Promise<JudgedJob>;
+}
+
+export interface JudgeOptions {
+  /** Whether the hook has let this very job pass before. Default: false. */
+  readonly isModerated?: boolean;
+}
+
+export function createPlanner({ models, moderate, limits, log }: PlanDependencies): Planner {
+  const sizes = new WeakMap<ModelCard, ReturnType<typeof sizesOf>>();
+
+  /** Made once a model: that takes longer than all checks together. */
+  function knownSizesOf(card: ModelCard): ReturnType<typeof sizesOf> {
+    const known = sizes.get(card) ?? sizesOf(card);
+    sizes.set(card, known);
+    return known;
+  }
+
+  const judge: Planner['judge'] = async (job, { isModerated = false } = {}) => {
+    const { card } = await models.find(job.model);
     const width = job.width ?? card.defaultWidth;
     const height = job.height ?? card.defaultHeight;
-    parse(sizesOf(card), { width, height });
+    parse(knownSizesOf(card), { width, height });
     refuseGuidance(job, card);
     refuseTooManyPixels({ width, height, count: job.count }, limits);
-    if (isNew(card.digest)) await moderate?.(job);
-
-    const tokens = countTokens(job.prompt);
-    const truncated = tokens > card.maxTokens;
-    if (truncated) log.info({ model: job.model, tokens, limit: card.maxTokens }, 'prompt is cut off');
-    log.debug({ model: job.model, prompt: job.prompt, tokens }, 'prompt prepared');
+    if (!isModerated) await moderate?.(job);
     return {
       model: job.model,
       modelDigest: card.digest,
@@ -46,18 +59,29 @@ export function createPlanner({ models, moderate, limits, log }: PlanDependencie
       width,
       height,
       steps: job.steps ?? card.defaultSteps,
-      tokens,
-      truncated,
     };
+  };
+
+  return {
+    judge,
+    async plan(job, options) {
+      const judged = await judge(job, options);
+      const { card, countTokens } = await models.find(job.model);
+      const tokens = countTokens(job.prompt);
+      const truncated = tokens > card.maxTokens;
+      if (truncated) log.info({ model: job.model, tokens, limit: card.maxTokens }, 'prompt is cut off');
+      log.debug({ model: job.model, prompt: job.prompt, tokens }, 'prompt prepared');
+      return { ...judged, tokens, truncated };
+    },
   };
 }
 
 export type Planned = RenderPlan | { readonly error: ItemError };
 
 /** What the job itself is to blame for is told of it; all else is thrown. */
-export async function planOrError(...[plan, ...rest]: [Plan, ...Parameters<Plan>]): Promise<Planned> {
+export async function planOrError({ plan }: Planner, job: GenerateJob): Promise<Planned> {
   try {
-    return await plan(...rest);
+    return await plan(job);
   } catch (error) {
     if (!(error instanceof RenderError) || error.retry) throw error;
     return { error: { type: error.type, message: error.message } };

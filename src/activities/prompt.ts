@@ -17,13 +17,13 @@ export interface PromptDependencies extends PlanDependencies {
 
 /** Checks jobs against the models that they name, and fills in what those decide. */
 export function createPromptActivities(dependencies: PromptDependencies) {
-  const plan = createPlanner(dependencies);
+  const planner = createPlanner(dependencies);
   const { limits, log } = dependencies;
   return {
     preparePrompt: activity(async (input: GenerateJob): Promise<RenderPlan> => {
       const job = parse(GenerateJob, input);
       await refuseBacklog(job.model, limits);
-      return plan(job);
+      return planner.plan(job);
     }),
 
     /** The same for a batch: an item that is refused says so itself. */
@@ -34,7 +34,7 @@ export function createPromptActivities(dependencies: PromptDependencies) {
           await refuseBacklog(model, limits);
         const planned = await inTurns(batch.items, async (item) => {
           throwIfOver();
-          return planOrError(plan, jobOf(item, batch));
+          return planOrError(planner, jobOf(item, batch));
         });
         log.debug({ items: planned.length }, 'batch prepared');
         return groupByShape(planned);
