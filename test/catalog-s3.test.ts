@@ -1,25 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { StorageRefused } from '../src/contract/errors.js';
 import type { BlobStore } from '../src/storage/blob-store.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
 import { isBelow, openNeighbourhood, openStore } from '../src/storage/open-store.js';
 import { createS3Store } from '../src/storage/s3-store.js';
-import { type S3Server, startS3Server } from './support/s3-server.js';
+import { s3ServerOfTests } from './support/s3-server.js';
 import { scratchFolder } from './support/scratch.js';
 import { startTestServer } from './support/temporal.js';
 import { startDiffusionWorker } from './support/workers.js';
 
 const scratch = scratchFolder();
-let server: S3Server | undefined;
-let missing: string | false = false;
-try {
-  server = await startS3Server(scratch);
-} catch (error) {
-  missing = `there is no S3 server here: ${error instanceof Error ? error.message : error}`;
-}
-after(() => server?.close());
+const { server, missing } = await s3ServerOfTests(scratch);
 
 const BUCKET = 'catalogs';
 before(async () => {

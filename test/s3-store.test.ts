@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { HeadObjectCommand, ListObjectsV2Command, PutBucketPolicyCommand } from '@aws-sdk/client-s3';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
@@ -16,7 +16,7 @@ import type { BlobStore } from '../src/storage/blob-store.js';
 import { openStore, openStoreOf } from '../src/storage/open-store.js';
 import { createS3Store, type S3Limits, type S3StoreOptions } from '../src/storage/s3-store.js';
 import { type Fault, type S3Proxy, startS3Proxy } from './support/s3-proxy.js';
-import { type S3Server, startS3Server } from './support/s3-server.js';
+import { type S3Server, s3ServerOfTests } from './support/s3-server.js';
 import { scratchFolder } from './support/scratch.js';
 
 const PNG = { contentType: 'image/png' };
@@ -24,14 +24,7 @@ const PNG = { contentType: 'image/png' };
 const LARGE = 3_000_000;
 
 const scratch = scratchFolder();
-let server: S3Server | undefined;
-let missing: string | false = false;
-try {
-  server = await startS3Server(scratch);
-} catch (error) {
-  missing = `there is no S3 server here: ${error instanceof Error ? error.message : error}`;
-}
-after(() => server?.close());
+const { server, missing } = await s3ServerOfTests(scratch);
 
 /** A test that is skipped, and counted as such, where there can be no server. A skipped suite would count as nothing. */
 const testOnServer = (name: string, work: () => Promise<void>): void =>

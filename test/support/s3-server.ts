@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { freePort } from '../../src/cli/embedded-server.js';
@@ -51,7 +52,7 @@ const HEALTH = '/healthy';
  * @param folder where everything is kept
  * @throws Error that says why there can be no server on this machine
  */
-export async function startS3Server(folder: string): Promise<S3Server> {
+async function startS3Server(folder: string): Promise<S3Server> {
   const program = await findVersitygw();
   const [buckets, users, sidecar] = ['buckets', 'users', 'sidecar'].map((name) => join(folder, name)) as [
     string,
@@ -165,6 +166,23 @@ export async function startS3Server(folder: string): Promise<S3Server> {
       await kill();
     },
   };
+}
+
+export type TestS3 =
+  | { readonly server: S3Server; readonly missing: false }
+  /** Why there can be none on this machine. */
+  | { readonly server: undefined; readonly missing: string };
+
+/** The server of one test file, which ends with it. */
+export async function s3ServerOfTests(folder: string): Promise<TestS3> {
+  try {
+    const server = await startS3Server(folder);
+    after(() => server.close());
+    return { server, missing: false };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    return { server: undefined, missing: `there is no S3 server here: ${reason}` };
+  }
 }
 
 function newKeys(accessKeyId: string): S3Keys {
