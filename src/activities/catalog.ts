@@ -48,7 +48,7 @@ export function createCatalogActivities(dependencies: CatalogDependencies) {
     place: Neighbourhood,
     beat: () => void,
   ): Promise<ResultIndex> {
-    const key = JSON.stringify([catalog, run]);
+    const key = indexKey(catalog, run);
     const known = indexes.get(key);
     if (known) return known;
     const opening = openResultIndex(place, beat);
@@ -79,7 +79,10 @@ export function createCatalogActivities(dependencies: CatalogDependencies) {
           beat(page.cursor.rows);
         }
         log.debug({ catalog: request.catalog, rows: page.cursor.rows }, 'catalogue page read');
-        return page.build();
+        const built = page.build();
+        // Nothing more is looked up: of a million rows it would keep 50 MB.
+        if (built.isLast) indexes.delete(indexKey(request.catalog, run));
+        return built;
       });
     }),
 
@@ -102,6 +105,10 @@ export function createCatalogActivities(dependencies: CatalogDependencies) {
   };
 }
 export type CatalogActivities = ReturnType<typeof createCatalogActivities>;
+
+function indexKey(catalog: string, run: string): string {
+  return JSON.stringify([catalog, run]);
+}
 
 interface JudgeContext {
   readonly request: CatalogRequest;
