@@ -4,17 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Checkpoint, openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
-import type { ComputeType, Graph } from '../src/gpu/graph/builder.js';
+import type { ComputeType } from '../src/gpu/graph/builder.js';
 import { buildGraphs } from '../src/gpu/graph/graphs.js';
 import { bfloat16Bits, float16Bits } from '../src/gpu/graph/small-floats.js';
-import {
-  createSession,
-  floatTensor,
-  integerTensor,
-  outputOf,
-  type Tensor,
-} from '../src/gpu/runtime/session.js';
+import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
+import { floatTensor, integerTensor, readOutput } from '../src/gpu/runtime/session.js';
 import { levelDifference, relativeDifference, TINY_KLEIN, TINY_QWEN } from './support/references.js';
+import { runGraph } from './support/run-graph.js';
 
 let cacheFolder: string;
 let withBert: Checkpoint;
@@ -33,19 +29,6 @@ const graphsIn = (checkpoint: Checkpoint, type: ComputeType) =>
     vaeDecoder: type === 'bfloat16' ? 'float32' : type,
   });
 
-async function run(
-  graph: Graph,
-  weightsFolder: string,
-  inputs: Record<string, Tensor>,
-): Promise<Readonly<Record<string, Tensor>>> {
-  const session = await createSession({ graph: graph.bytes, weightsFolder, device: 'cpu', threads: 2 });
-  try {
-    return await session.run(inputs);
-  } finally {
-    await session.close();
-  }
-}
-
 /** Of no meaning, but the same each time. */
 function numbers(count: number, scale = 1): Float32Array {
   return Float32Array.from({ length: count }, (_, index) => scale * Math.sin(index * index + index));
@@ -59,11 +42,11 @@ async function outputs(checkpoint: Checkpoint, type: ComputeType) {
   const half = attention_head_dim / 2;
   const angles = numbers(29 * half, 3);
   const latents = numbers(2 * 24 * channels);
-  const text = await run(graphs.textEncoder, textEncoder.weights.folder, {
+  const text = await runGraph(graphs.textEncoder, textEncoder.weights.folder, {
     input_ids: integerTensor([2, 4, 5, 6, 3, 2, 7, 3, 0, 0], [2, 5]),
     attention_mask: integerTensor([1, 1, 1, 1, 1, 1, 1, 1, 0, 0], [2, 5]),
   });
-  const denoised = await run(graphs.transformer, transformer.weights.folder, {
+  const denoised = await runGraph(graphs.transformer, transformer.weights.folder, {
     hidden_states: floatTensor(latents, [2, 24, channels]),
     encoder_hidden_states: floatTensor(numbers(2 * 5 * embedding), [2, 5, embedding]),
     timestep: floatTensor(Float32Array.of(0.7, 0.7), [2]),
@@ -75,15 +58,15 @@ async function outputs(checkpoint: Checkpoint, type: ComputeType) {
     ),
     step: floatTensor(Float32Array.of(-0.25), [1]),
   });
-  const decoded = await run(graphs.vaeDecoder, vae.weights.folder, {
+  const decoded = await runGraph(graphs.vaeDecoder, vae.weights.folder, {
     latents: floatTensor(numbers(2 * 24 * channels), [2, 4, 6, channels]),
   });
   return {
     start: latents,
-    promptEmbeds: outputOf(text, 'prompt_embeds', 'float32').data,
-    velocity: outputOf(denoised, 'velocity', 'float32').data,
-    latents: outputOf(denoised, 'latents', 'float32').data,
-    pixels: outputOf(decoded, 'pixels', 'uint8').data,
+    promptEmbeds: (await readOutput(text, 'prompt_embeds', 'float32')).data,
+    velocity: (await readOutput(denoised, 'velocity', 'float32')).data,
+    latents: (await readOutput(denoised, 'latents', 'float32')).data,
+    pixels: (await readOutput(decoded, 'pixels', 'uint8')).data,
   };
 }
 
@@ -111,7 +94,7 @@ test('sums that outgrow half precision do not break it', async () => {
     attention_head_dim,
   } = withBert.transformer.config;
   const half = attention_head_dim / 2;
-  const denoised = await run(graph, withBert.transformer.weights.folder, {
+  const denoised = await runGraph(graph, withBert.transformer.weights.folder, {
     hidden_states: floatTensor(numbers(4 * channels, 60_000), [1, 4, channels]),
     encoder_hidden_states: floatTensor(numbers(embedding, 60_000), [1, 1, embedding]),
     timestep: floatTensor(Float32Array.of(1), [1]),
@@ -120,7 +103,8 @@ test('sums that outgrow half precision do not break it', async () => {
     positions: integerTensor([0, 1, 2, 3, 4], [1, 5]),
     step: floatTensor(Float32Array.of(-1), [1]),
   });
-  assert.ok(outputOf(denoised, 'velocity', 'float32').data.every(Number.isFinite));
+  const { data } = await readOutput(denoised, 'velocity', 'float32');
+  assert.ok(data.every(Number.isFinite));
 });
 
 describe('bfloat16', () => {
@@ -129,17 +113,12 @@ describe('bfloat16', () => {
       const { textEncoder, transformer } = graphsIn(checkpoint, 'bfloat16');
       return [[textEncoder, checkpoint.textEncoder] as const, [transformer, checkpoint.transformer] as const];
     })) {
-      const made = createSession({
-        graph: graph.bytes,
-        weightsFolder: component.weights.folder,
-        device: 'cpu',
-        threads: 1,
-      });
+      const runtime = openCpuRuntime(1);
       // Types are checked first; then the CPU has hardly a kernel for them.
-      await made.then(
-        (session) => session.close(),
-        (error: Error) => assert.match(error.message, /Could not find an implementation/),
-      );
+      await runtime
+        .open([{ component: 'tested', ...graph, weightsFolder: component.weights.folder }])
+        .catch((error: Error) => assert.match(error.message, /Could not find an implementation/));
+      await runtime.close();
     }
   });
 

@@ -10,8 +10,9 @@ import { loadTokenizer } from '../src/gpu/engine/tokenizer.js';
 import type { Graph } from '../src/gpu/graph/builder.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { buildQwen3 } from '../src/gpu/graph/qwen3.js';
-import { createSession, integerTensor, outputOf } from '../src/gpu/runtime/session.js';
+import { integerTensor, readOutput } from '../src/gpu/runtime/session.js';
 import { readFloats, relativeDifference, TINY_QWEN } from './support/references.js';
+import { runGraph } from './support/run-graph.js';
 
 let scratch: string;
 let folder: string;
@@ -33,16 +34,11 @@ async function textEncoderOf(path = folder) {
 }
 
 async function embed(graph: Graph, weightsFolder: string, ids: readonly number[], mask: readonly number[]) {
-  const session = await createSession({ graph: graph.bytes, weightsFolder, device: 'cpu', threads: 1 });
-  try {
-    const outputs = await session.run({
-      input_ids: integerTensor(ids, [1, ids.length]),
-      attention_mask: integerTensor(mask, [1, mask.length]),
-    });
-    return outputOf(outputs, 'prompt_embeds', 'float32').data;
-  } finally {
-    await session.close();
-  }
+  const outputs = await runGraph(graph, weightsFolder, {
+    input_ids: integerTensor(ids, [1, ids.length]),
+    attention_mask: integerTensor(mask, [1, mask.length]),
+  });
+  return (await readOutput(outputs, 'prompt_embeds', 'float32')).data;
 }
 
 async function editJson(file: string, change: (json: Record<string, unknown>) => void): Promise<void> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parse } from '../contract/parse.js';
 import { ModelName } from '../contract/request.js';
+import { DeviceName } from '../gpu/engine/device-name.js';
 import { START_MODES } from '../gpu/snapshot/start-mode.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { openStore } from '../storage/open-store.js';
@@ -24,7 +25,7 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --storage PLACE      where pictures go: a folder, a file: URL, or s3://BUCKET/PREFIX (see docs/storage.md)
   --catalogs PLACES    below which catalogues may be read and their results written, with commas (default: the storage)
   --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
-  --device DEVICE      what it draws on: cpu (default)
+  --device DEVICE      what it draws on: cpu (default), or the GPU of that number: cuda:0
   --threads N          threads of the CPU runtime (default: all)
   --start HOW          how engines start: fresh; snapshot: restored, where that works; auto (default): whichever was
                        measured to be faster on this host
@@ -48,7 +49,7 @@ const Options = z.object({
     .default('jobs,gpu')
     .transform((roles) => roles.split(','))
     .pipe(z.array(z.enum(['jobs', 'gpu'])).min(1)),
-  device: z.literal('cpu', 'expected cpu; GPUs come later').default('cpu'),
+  device: DeviceName.default('cpu'),
   threads: z.int().min(1).max(1024).optional(),
   start: z.enum(START_MODES).default('auto'),
   snapshots: z.string().optional(),
@@ -99,6 +100,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
     ...(options.catalogs !== undefined && { catalogs: options.catalogs.split(',') }),
     cacheFolder: cacheFolder(),
     roles,
+    device: options.device,
     ...(threads === undefined ? {} : { threads }),
     start: options.start,
     ...(options.snapshots !== undefined && { snapshotFolder: options.snapshots }),

@@ -10,6 +10,7 @@ import type { Hello, Stats } from './engine/protocol.js';
 import { EngineConnection } from './host/engine-connection.js';
 import { type EngineProcess, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
+import type { Device } from './runtime/session.js';
 import type { Criu } from './snapshot/criu.js';
 import type { StartMode } from './snapshot/start-mode.js';
 import { isSnapshotsFault, noStarts, SnapshotStarter, type Starts } from './snapshot/starter.js';
@@ -20,7 +21,7 @@ export interface EngineHostOptions {
   readonly checkpoint: string;
   /** The model's name, as requests and queues have it. */
   readonly model: string;
-  readonly device: 'cpu';
+  readonly device: Device;
   /** Where built graphs and digests are kept between lives. */
   readonly cacheFolder: string;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
@@ -329,13 +330,14 @@ function engineOf({
   return { checkpoint, model, device, cacheFolder, threads };
 }
 
-function lockFileOf({ device, cacheFolder, exclusive = device !== ('cpu' as string) }: EngineHostOptions) {
+function lockFileOf({ device, cacheFolder, exclusive = device !== 'cpu' }: EngineHostOptions) {
   return exclusive ? join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`) : undefined;
 }
 
 function starterOf(options: EngineHostOptions): SnapshotStarter | undefined {
   const { start: mode = 'fresh', cacheFolder, log, criu, restoreTimeoutMs, memoryLimitBytes } = options;
-  if (mode === 'fresh') return undefined;
+  // A process with a CUDA context can't be captured as it is.
+  if (mode === 'fresh' || options.device !== 'cpu') return undefined;
   const lockFile = lockFileOf(options);
   return new SnapshotStarter({
     mode,

@@ -15,6 +15,7 @@ import { DeviceBusy, RenderError } from '../contract/errors.js';
 import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
 import { createBatchCeilings } from '../gpu/batches.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
+import type { Device } from '../gpu/runtime/session.js';
 import type { StartMode } from '../gpu/snapshot/start-mode.js';
 import { DiffusionPlugin } from '../plugin.js';
 import type { BlobStore } from '../storage/blob-store.js';
@@ -41,6 +42,8 @@ export interface DiffusionWorkerOptions {
   readonly roles?: readonly WorkerRole[];
   /** Judges every job before any GPU sees it. Default: none. */
   readonly moderate?: Moderate;
+  /** What the engine computes on. Default: `cpu`. */
+  readonly device?: Device;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
   readonly threads?: number;
   /** Whether engines are restored from a snapshot. Default: fresh. */
@@ -231,12 +234,22 @@ function lackOfEngine({ state }: EngineHost): string | undefined {
 }
 
 function hostOf(options: DiffusionWorkerOptions): EngineHost {
-  const { host, checkpoint, model, cacheFolder, threads, start, snapshotFolder, log } = options;
+  const {
+    host,
+    checkpoint,
+    model,
+    device = 'cpu',
+    cacheFolder,
+    threads,
+    start,
+    snapshotFolder,
+    log,
+  } = options;
   if (host) return host;
   return createEngineHost({
     checkpoint,
     model,
-    device: 'cpu',
+    device,
     cacheFolder,
     ...(threads !== undefined && { threads }),
     ...(start !== undefined && { start }),

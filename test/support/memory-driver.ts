@@ -60,6 +60,8 @@ export interface MemoryDriverOptions {
   readonly granularity?: number;
   /** Default: `at once`. */
   readonly pace?: Pace;
+  /** Whether others allocate device memory of their own, of which this driver knows nothing. Default: false. */
+  readonly isShared?: boolean;
 }
 
 type FailingCall =
@@ -112,6 +114,7 @@ export class MemoryDriver implements CudaDriver {
   readonly #violations: string[] = [];
   readonly #random: () => number;
   #pace: Pace;
+  readonly #isShared: boolean;
   #physicalBytes = 0;
   #lost: Error | undefined;
   #isTurning = false;
@@ -120,7 +123,9 @@ export class MemoryDriver implements CudaDriver {
     totalBytes = 2 ** 30,
     granularity = 2 * 2 ** 20,
     pace = 'at once',
+    isShared = false,
   }: MemoryDriverOptions = {}) {
+    this.#isShared = isShared;
     this.facts = {
       index: 0,
       name: 'memory of this process',
@@ -366,6 +371,7 @@ export class MemoryDriver implements CudaDriver {
   }
 
   #isDeviceMemory(address: bigint, bytes: number): boolean {
+    if (this.#isShared) return true;
     const end = address + BigInt(bytes);
     if (isWithin(this.#buffers, address, bytes)) return true;
     // Neighbouring pieces are one memory.

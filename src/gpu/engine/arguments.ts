@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { DeviceName } from './device-name.js';
 
 /** What a host tells an engine at its start: one JSON argument, since an engine reads no environment. */
 export const EngineArguments = z.strictObject({
   checkpoint: z.string(),
   model: z.string(),
-  device: z.literal('cpu'),
+  device: DeviceName,
   threads: z.int().positive(),
   cacheFolder: z.string(),
   socket: z.string(),

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { packageVersion } from '../../package-root.js';
-import { onnxruntimeVersion } from '../runtime/session.js';
+import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
 import { EngineArguments } from './arguments.js';
 import { loadPipeline } from './pipeline.js';
 import { type Hello, PROTOCOL_VERSION } from './protocol.js';
@@ -55,7 +55,10 @@ try {
       return { ...hello, instance, start: 'restored', loadMs };
     },
   });
-  log.info({ loadMs: Math.round(performance.now()) }, 'engine ready');
+  log.info({ loadMs: Math.round(performance.now()), device: pipeline.deviceName }, 'engine ready');
+  // Weights may still be on their way; without them there is no engine.
+  await pipeline.loaded();
+  log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
 } catch (error) {
   log.error({ err: error }, 'engine can not load its model');
   await server.fail(error);

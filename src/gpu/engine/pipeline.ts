@@ -2,9 +2,19 @@ import { setImmediate } from 'node:timers/promises';
 import type { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import type { ModelCard } from '../../contract/model-card.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
-import type { Graph } from '../graph/builder.js';
-import { FLOAT32, loadGraphs } from '../graph/graphs.js';
-import { createSession, floatTensor, integerTensor, outputOf, type Session } from '../runtime/session.js';
+import { loadGraphs } from '../graph/graphs.js';
+import { openRuntime } from '../runtime/open-runtime.js';
+import {
+  type Device,
+  floatTensor,
+  type HeldTensor,
+  type Inputs,
+  integerTensor,
+  type Runtime,
+  readOutput,
+  releaseAll,
+  type Session,
+} from '../runtime/session.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
 import { drawPreview, type Preview } from './preview.js';
@@ -16,7 +26,7 @@ export interface PipelineOptions {
   readonly checkpoint: string;
   /** The model's name. */
   readonly model: string;
-  readonly device: 'cpu';
+  readonly device: Device;
   readonly threads: number;
   readonly cacheFolder: string;
 }
@@ -50,6 +60,10 @@ export interface Trace {
 export interface Pipeline {
   readonly card: ModelCard;
   readonly graphDigest: string;
+  /** What the device is, as its maker names it. */
+  readonly deviceName: string;
+  /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
+  loaded(): Promise<void>;
   /**
    * Draws one batch.
    * @param items all of one width, height and step count
@@ -67,15 +81,54 @@ export async function loadPipeline(options: PipelineOptions): Promise<Pipeline> 
     name: options.model,
     cacheFolder: options.cacheFolder,
   });
-  const graphs = await loadGraphs(checkpoint, { cacheFolder: options.cacheFolder, compute: FLOAT32 });
-  const session = ({ bytes }: Graph, weightsFolder: string) =>
-    createSession({ graph: bytes, weightsFolder, device: options.device, threads: options.threads });
-  const sessions = {
-    textEncoder: await session(graphs.textEncoder, checkpoint.textEncoder.weights.folder),
-    transformer: await session(graphs.transformer, checkpoint.transformer.weights.folder),
-    vaeDecoder: await session(graphs.vaeDecoder, checkpoint.vae.weights.folder),
-  };
-  return new Flux2Klein(checkpoint, await loadTokenizer(checkpoint), sessions, graphs.digest);
+  const runtime = await openRuntime(options);
+  try {
+    return await openPipeline(checkpoint, runtime, options.cacheFolder);
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens a checkpoint's sessions on a runtime, which is closed with the pipeline.
+ * @throws CheckpointInvalid
+ */
+export async function openPipeline(
+  checkpoint: Checkpoint,
+  runtime: Runtime,
+  cacheFolder: string,
+): Promise<Pipeline> {
+  const graphs = await loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute });
+  const [textEncoder, transformer, vaeDecoder] = await runtime.open([
+    {
+      component: 'text_encoder',
+      ...graphs.textEncoder,
+      weightsFolder: checkpoint.textEncoder.weights.folder,
+    },
+    { component: 'transformer', ...graphs.transformer, weightsFolder: checkpoint.transformer.weights.folder },
+    { component: 'vae', ...graphs.vaeDecoder, weightsFolder: checkpoint.vae.weights.folder },
+  ]);
+  if (!textEncoder || !transformer || !vaeDecoder) throw new Error('expected a session for every graph');
+  const sessions = { textEncoder, transformer, vaeDecoder };
+  const pipeline = new Flux2Klein(
+    checkpoint,
+    await loadTokenizer(checkpoint),
+    runtime,
+    sessions,
+    graphs.digest,
+  );
+  pipeline.warmUp();
+  return pipeline;
+}
+
+type Sessions = Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Session>>;
+
+/** A batch's size in the model's terms. */
+interface BatchShape {
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
 }
 
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
@@ -83,12 +136,46 @@ class Flux2Klein implements Pipeline {
   constructor(
     private readonly checkpoint: Checkpoint,
     private readonly tokenizer: PromptTokenizer,
-    private readonly sessions: Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Session>>,
+    private readonly runtime: Runtime,
+    private readonly sessions: Sessions,
     readonly graphDigest: string,
   ) {}
 
   get card(): ModelCard {
     return this.checkpoint.card;
+  }
+
+  get deviceName(): string {
+    return this.runtime.deviceName;
+  }
+
+  loaded(): Promise<void> {
+    return this.runtime.loaded();
+  }
+
+  /** Runs every session once at the default size while weights are still on their way. */
+  warmUp(): void {
+    const { textEncoder, transformer, vaeDecoder } = this.sessions;
+    const { maxTokens, unit, defaultHeight, defaultWidth } = this.card;
+    const { in_channels: channels, joint_attention_dim: embedding } = this.checkpoint.transformer.config;
+    const shape = { batch: 1, rows: defaultHeight / unit, columns: defaultWidth / unit };
+    const tokens = shape.rows * shape.columns;
+    const zeros = (...dims: number[]) =>
+      floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims);
+    const text = integerTensor(new Array(maxTokens).fill(1), [1, maxTokens]);
+    const warmUps = [
+      textEncoder.warmUp(() => ({ input_ids: text, attention_mask: text })),
+      transformer.warmUp(() => ({
+        ...this.#placesOf(shape),
+        hidden_states: zeros(1, tokens, channels),
+        encoder_hidden_states: zeros(1, maxTokens, embedding),
+        timestep: floatTensor(Float32Array.of(1), [1]),
+        step: floatTensor(Float32Array.of(-1), [1]),
+      })),
+      vaeDecoder.warmUp(() => ({ latents: zeros(1, shape.rows, shape.columns, channels) })),
+    ];
+    // What is wrong with a session is told to whoever draws with it.
+    void Promise.allSettled(warmUps);
   }
 
   async render(items: readonly RenderItem[], hooks: RenderHooks, trace: Trace = {}): Promise<RenderedItem[]> {
@@ -100,41 +187,47 @@ class Flux2Klein implements Pipeline {
     await nextTurn(hooks.signal);
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const promptEmbeds = await this.#encodePrompts(items.map((item) => item.prompt));
-    trace.onPromptEmbeds?.(promptEmbeds);
-    const encoded = performance.now();
-    const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
-    trace.onInitialLatents?.(noise);
-    const latents = await this.#denoise(noise, promptEmbeds, { items, rows, columns, steps }, hooks, trace);
-    const denoised = performance.now();
-    const pixels = await this.#decode(latents, items.length, rows, columns);
-    const decoded = performance.now();
-
-    const stages: RenderStages = {
-      textMs: encoded - began,
-      denoiseMs: denoised - encoded,
-      decodeMs: decoded - denoised,
-    };
-    const imageBytes = width * height * 3;
-    return items.map((item, place) => ({
-      item,
-      stages,
-      pixels: pixels.subarray(place * imageBytes, (place + 1) * imageBytes),
-    }));
+    let latents: HeldTensor | undefined;
+    try {
+      if (trace.onPromptEmbeds) trace.onPromptEmbeds(await floatsOf(promptEmbeds));
+      const encoded = performance.now();
+      const shape = { batch: items.length, rows, columns };
+      const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
+      trace.onInitialLatents?.(noise);
+      latents = await this.#denoise(noise, promptEmbeds, { ...shape, items, steps }, hooks, trace);
+      const denoised = performance.now();
+      const pixels = await this.#decode(latents, shape);
+      const decoded = performance.now();
+      const stages: RenderStages = {
+        textMs: encoded - began,
+        denoiseMs: denoised - encoded,
+        decodeMs: decoded - denoised,
+      };
+      const imageBytes = width * height * 3;
+      return items.map((item, place) => ({
+        item,
+        stages,
+        pixels: pixels.subarray(place * imageBytes, (place + 1) * imageBytes),
+      }));
+    } finally {
+      promptEmbeds.release();
+      latents?.release();
+    }
   }
 
-  async prepareForCapture(): Promise<void> {
-    for (const session of Object.values(this.sessions)) await session.prepareForCapture();
+  prepareForCapture(): Promise<void> {
+    return this.runtime.prepareForCapture();
   }
 
-  async afterRestore(): Promise<void> {
-    for (const session of Object.values(this.sessions)) await session.afterRestore();
+  afterRestore(): Promise<void> {
+    return this.runtime.afterRestore();
   }
 
-  async close(): Promise<void> {
-    for (const session of Object.values(this.sessions)) await session.close();
+  close(): Promise<void> {
+    return this.runtime.close();
   }
 
-  async #encodePrompts(prompts: readonly string[]): Promise<Float32Array> {
+  async #encodePrompts(prompts: readonly string[]): Promise<HeldTensor> {
     const encoded = prompts.map((prompt) => this.tokenizer.encode(prompt));
     const dims = [prompts.length, this.card.maxTokens];
     const outputs = await this.sessions.textEncoder.run({
@@ -147,7 +240,7 @@ class Flux2Klein implements Pipeline {
         dims,
       ),
     });
-    return outputOf(outputs, 'prompt_embeds', 'float32').data;
+    return outputNamed(outputs, 'prompt_embeds');
   }
 
   /** One generator an image: an image's noise does not depend on the batch that it is in. */
@@ -160,76 +253,127 @@ class Flux2Klein implements Pipeline {
     return latents;
   }
 
-  /** From noise to a picture's latents. */
+  /** From noise to a picture's latents, which are to be released. */
   async #denoise(
     noise: Float32Array,
-    promptEmbeds: Float32Array,
-    shape: { items: readonly RenderItem[]; rows: number; columns: number; steps: number },
+    promptEmbeds: HeldTensor,
+    shape: BatchShape & { items: readonly RenderItem[]; steps: number },
     hooks: RenderHooks,
     trace: Trace,
-  ): Promise<Float32Array> {
+  ): Promise<HeldTensor> {
     const { scheduler, transformer } = this.checkpoint;
-    const {
-      in_channels: channels,
-      joint_attention_dim: embedding,
-      attention_head_dim: head,
-    } = transformer.config;
-    const { items, rows, columns, steps } = shape;
-    const batch = items.length;
-    const textTokens = this.card.maxTokens;
-    const rotary = rotaryTables(transformer.config, textTokens, rows, columns);
-    const positions = Array.from({ length: rotary.tokens }, (_, token) => token);
-    const constant = {
-      encoder_hidden_states: floatTensor(promptEmbeds, [batch, textTokens, embedding]),
-      rope_cos: floatTensor(rotary.cos, [rotary.tokens, head / 2]),
-      rope_sin: floatTensor(rotary.sin, [rotary.tokens, head / 2]),
-      positions: integerTensor(
-        items.flatMap(() => positions),
-        [batch, rotary.tokens],
-      ),
-    };
-    const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
-    let latents = noise;
-    for (let step = 0; step < steps; step++) {
-      const [sigma, next] = [sigmas[step] as number, sigmas[step + 1] as number];
-      const outputs = await this.sessions.transformer.run({
-        ...constant,
-        hidden_states: floatTensor(latents, [batch, rows * columns, channels]),
-        timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
-        step: floatTensor(Float32Array.of(next - sigma), [1]),
-      });
-      const velocity = outputOf(outputs, 'velocity', 'float32').data;
-      trace.onVelocity?.(step + 1, velocity);
-      latents = outputOf(outputs, 'latents', 'float32').data;
-      trace.onLatents?.(step + 1, latents);
-      for (const [place, { index, seed }] of items.entries()) {
-        const range = [place * rows * columns * channels, (place + 1) * rows * columns * channels] as const;
-        const preview =
-          hooks.previews && this.checkpoint.generation.preview
-            ? drawPreview(this.checkpoint.generation.preview, {
-                latents: latents.subarray(...range),
-                velocity: velocity.subarray(...range),
-                sigma: next,
-                columns,
-              })
-            : undefined;
-        hooks.onStep({ index, seed, step: step + 1, of: steps }, preview);
+    const { in_channels: channels } = transformer.config;
+    const { batch, rows, columns, steps } = shape;
+    const places = await this.#hold(this.#placesOf(shape));
+    let latents = await this.runtime.hold(floatTensor(noise, [batch, rows * columns, channels]));
+    try {
+      const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
+      for (let step = 0; step < steps; step++) {
+        const [sigma, next] = [sigmas[step] as number, sigmas[step + 1] as number];
+        const outputs = await this.sessions.transformer.run({
+          ...places,
+          encoder_hidden_states: promptEmbeds,
+          hidden_states: latents,
+          timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
+          step: floatTensor(Float32Array.of(next - sigma), [1]),
+        });
+        latents.release();
+        latents = outputNamed(outputs, 'latents');
+        try {
+          await this.#report(outputs, { ...shape, step, sigma: next }, hooks, trace);
+        } finally {
+          outputNamed(outputs, 'velocity').release();
+        }
+        await nextTurn(hooks.signal);
       }
-      await nextTurn(hooks.signal);
+    } catch (error) {
+      latents.release();
+      throw error;
+    } finally {
+      releaseAll(places);
     }
     return latents;
   }
 
-  async #decode(latents: Float32Array, batch: number, rows: number, columns: number): Promise<Uint8Array> {
+  /** Tells of a step, and brings back from the device what somebody wants to see of it. */
+  async #report(
+    outputs: Readonly<Record<string, HeldTensor>>,
+    shape: BatchShape & { items: readonly RenderItem[]; steps: number; step: number; sigma: number },
+    hooks: RenderHooks,
+    trace: Trace,
+  ): Promise<void> {
+    const { items, rows, columns, steps, step, sigma } = shape;
+    const projection = hooks.previews ? this.checkpoint.generation.preview : undefined;
+    const isSeen =
+      projection !== undefined || trace.onVelocity !== undefined || trace.onLatents !== undefined;
+    const seen = isSeen && {
+      velocity: (await readOutput(outputs, 'velocity', 'float32')).data,
+      latents: (await readOutput(outputs, 'latents', 'float32')).data,
+    };
+    if (seen) {
+      trace.onVelocity?.(step + 1, seen.velocity);
+      trace.onLatents?.(step + 1, seen.latents);
+    }
+    const length = rows * columns * this.checkpoint.transformer.config.in_channels;
+    for (const [place, { index, seed }] of items.entries()) {
+      const range = [place * length, (place + 1) * length] as const;
+      const preview =
+        projection && seen
+          ? drawPreview(projection, {
+              latents: seen.latents.subarray(...range),
+              velocity: seen.velocity.subarray(...range),
+              sigma,
+              columns,
+            })
+          : undefined;
+      hooks.onStep({ index, seed, step: step + 1, of: steps }, preview);
+    }
+  }
+
+  /** Where every token is, for the transformer. */
+  #placesOf({ batch, rows, columns }: BatchShape): Inputs {
+    const { config } = this.checkpoint.transformer;
+    const rotary = rotaryTables(config, this.card.maxTokens, rows, columns);
+    const half = config.attention_head_dim / 2;
+    const row = Array.from({ length: rotary.tokens }, (_, token) => token);
+    return {
+      rope_cos: floatTensor(rotary.cos, [rotary.tokens, half]),
+      rope_sin: floatTensor(rotary.sin, [rotary.tokens, half]),
+      positions: integerTensor(new Array(batch).fill(row).flat(), [batch, rotary.tokens]),
+    };
+  }
+
+  async #hold(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+    const held: Record<string, HeldTensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) {
+      held[name] = 'read' in tensor ? tensor : await this.runtime.hold(tensor);
+    }
+    return held;
+  }
+
+  async #decode(latents: HeldTensor, { batch, rows, columns }: BatchShape): Promise<Uint8Array> {
     const channels = this.checkpoint.transformer.config.in_channels;
-    const outputs = await this.sessions.vaeDecoder.run({
-      latents: floatTensor(latents, [batch, rows, columns, channels]),
-    });
-    return outputOf(outputs, 'pixels', 'uint8').data;
+    const image = latents.reshaped([batch, rows, columns, channels]);
+    const outputs = await this.sessions.vaeDecoder.run({ latents: image }).finally(() => image.release());
+    try {
+      return (await readOutput(outputs, 'pixels', 'uint8')).data;
+    } finally {
+      releaseAll(outputs);
+    }
   }
 }
 
-/** Runs block the event loop: between them, messages are sent and read. */
+function outputNamed(outputs: Readonly<Record<string, HeldTensor>>, name: string): HeldTensor {
+  const tensor = outputs[name];
+  if (!tensor) throw new Error(`expected an output ${name}, got ${Object.keys(outputs).join(', ')}`);
+  return tensor;
+}
+
+async function floatsOf(tensor: HeldTensor): Promise<Float32Array> {
+  return (await readOutput({ tensor }, 'tensor', 'float32')).data;
+}
+
+/** Runs on the CPU block the event loop: between them, messages are sent and read. */
 async function nextTurn(signal: AbortSignal): Promise<void> {
   await setImmediate();
   signal.throwIfAborted();

@@ -48,7 +48,8 @@ export interface OperatorOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
-function storedType(dtype: Dtype): ElementType {
+/** @throws TypeError for a dtype that no graph takes */
+export function storedType(dtype: Dtype): ElementType {
   switch (dtype) {
     case 'F32':
       return 'float32';

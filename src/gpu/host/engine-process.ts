@@ -175,7 +175,12 @@ export class FreshProcess extends EngineProcess {
     const child = spawn(command, rest, {
       stdio: ['pipe', 'ignore', 'pipe'],
       // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
-      env: { ...Object.fromEntries(environment), ORT_DISABLE_TELEMETRY: '1' },
+      env: {
+        ...Object.fromEntries(environment),
+        ORT_DISABLE_TELEMETRY: '1',
+        // Weights for a GPU are read by so many threads at a time.
+        ...(options.arguments.device !== 'cpu' && { UV_THREADPOOL_SIZE: '16' }),
+      },
     });
     return new FreshProcess(child, folder, oomKillsBefore, options.log);
   }

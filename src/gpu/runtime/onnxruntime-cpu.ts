@@ -1,35 +1,66 @@
-import { env, InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Session, SessionOptions, Tensor } from './session.js';
-
-/** The version of ONNX Runtime that is loaded. */
-export function onnxruntimeVersion(): string {
-  return env.versions.node ?? env.versions.common;
-}
+import { cpus } from 'node:os';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { FLOAT32 } from '../graph/graphs.js';
+import type { HeldTensor, Inputs, Runtime, RuntimeGraph, Session, Tensor } from './session.js';
 
 /** ONNX Runtime's CPU kernels. Weights are memory-mapped from the checkpoint and widened to float32 once. */
-export async function createCpuSession(options: SessionOptions): Promise<Session> {
-  const session = await InferenceSession.create(options.graph, {
+export function openCpuRuntime(threads: number): Runtime {
+  const sessions: InferenceSession[] = [];
+  return {
+    device: 'cpu',
+    compute: FLOAT32,
+    deviceName: cpus()[0]?.model ?? 'unknown processor',
+    async open(graphs) {
+      const opened: Session[] = [];
+      for (const graph of graphs) {
+        const session = await createSession(graph, threads);
+        sessions.push(session);
+        opened.push({ run: (inputs) => run(session, inputs), warmUp: async () => {} });
+      }
+      return opened;
+    },
+    loaded: async () => {},
+    hold: async (tensor) => held(tensor),
+    memory: () => undefined,
+    // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.
+    prepareForCapture: async () => {},
+    afterRestore: async () => {},
+    async close() {
+      for (const session of sessions) await session.release();
+    },
+  };
+}
+
+function createSession({ bytes, weightsFolder }: RuntimeGraph, threads: number): Promise<InferenceSession> {
+  return InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
-    intraOpNumThreads: options.threads,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    extra: { session: { model_external_initializers_file_folder_path: options.weightsFolder } },
+    extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },
   });
+}
+
+async function run(session: InferenceSession, inputs: Inputs): Promise<Record<string, HeldTensor>> {
+  const feeds: Record<string, OrtTensor> = {};
+  for (const [name, tensor] of Object.entries(inputs)) {
+    feeds[name] = toOrt('read' in tensor ? await tensor.read() : tensor);
+  }
+  const outputs: Record<string, HeldTensor> = {};
+  for (const [name, tensor] of Object.entries(await session.run(feeds))) {
+    outputs[name] = held(fromOrt(name, tensor));
+  }
+  return outputs;
+}
+
+function held(tensor: Tensor): HeldTensor {
   return {
-    async run(inputs) {
-      const feeds: Record<string, OrtTensor> = {};
-      for (const [name, tensor] of Object.entries(inputs)) feeds[name] = toOrt(tensor);
-      const outputs: Record<string, Tensor> = {};
-      for (const [name, tensor] of Object.entries(await session.run(feeds)))
-        outputs[name] = fromOrt(name, tensor);
-      return outputs;
-    },
-    // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.
-    prepareForCapture: async () => {},
-    afterRestore: async () => {},
-    close: () => session.release(),
+    dims: tensor.dims,
+    read: async () => tensor,
+    reshaped: (dims) => held({ ...tensor, dims }),
+    release: () => {},
   };
 }
 

@@ -1,8 +1,10 @@
-import { createCpuSession } from './onnxruntime-cpu.js';
+import type { GraphWeight } from '../graph/builder.js';
+import type { ComputeTypes } from '../graph/graphs.js';
 
-export { onnxruntimeVersion } from './onnxruntime-cpu.js';
+/** What an engine computes on: the processor, or the GPU of that number. */
+export type Device = 'cpu' | `cuda:${number}`;
 
-/** A dense tensor in row-major order. */
+/** A dense tensor in row-major order, in the process's memory. */
 export type Tensor =
   | { readonly type: 'float32'; readonly dims: readonly number[]; readonly data: Float32Array }
   | { readonly type: 'int64'; readonly dims: readonly number[]; readonly data: BigInt64Array }
@@ -19,9 +21,65 @@ export function integerTensor(
   return { type: 'int64', dims, data: BigInt64Array.from(values, BigInt) };
 }
 
-/** One graph, ready to run. Runs block the event loop on the CPU: sessions live in an engine process only. */
+/** A tensor that lies where the runtime computes, until it is released. */
+export interface HeldTensor {
+  readonly dims: readonly number[];
+  /** Brings a copy into the process's memory. */
+  read(): Promise<Tensor>;
+  /** The same elements in other dimensions, not copied: this tensor must outlive it. */
+  reshaped(dims: readonly number[]): HeldTensor;
+  release(): void;
+}
+
+export type Inputs = Readonly<Record<string, Tensor | HeldTensor>>;
+
+/** One graph, ready to run. On the CPU a run blocks the event loop: sessions live in an engine process only. */
 export interface Session {
-  run(inputs: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+  /**
+   * Waits for the graph's weights, then runs it.
+   * @returns what it made, to be released
+   * @throws OutOfMemory, DeviceLost
+   */
+  run(inputs: Inputs): Promise<Readonly<Record<string, HeldTensor>>>;
+  /** Runs the graph once, whatever its weights are by now, so that its first run finds kernels and memory ready. */
+  warmUp(inputs: () => Inputs): Promise<void>;
+}
+
+export interface RuntimeGraph {
+  /** Which part of the pipeline it is. */
+  readonly component: string;
+  /** The graph as ONNX protobuf. */
+  readonly bytes: Uint8Array;
+  /** What of its external data it uses. */
+  readonly weights: readonly GraphWeight[];
+  /** The folder that the external data lies in. */
+  readonly weightsFolder: string;
+}
+
+export interface DeviceMemory {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
+
+/** Where the sessions of one engine live. */
+export interface Runtime {
+  readonly device: Device;
+  /** What the device is, as its maker names it. */
+  readonly deviceName: string;
+  /** What the graphs that it runs should compute in. */
+  readonly compute: ComputeTypes;
+  /**
+   * One session for each graph. A runtime that moves weights moves them in this order, and goes on doing so after
+   * this has resolved.
+   * @throws Error with ONNX Runtime's own message where it refuses a graph
+   */
+  open(graphs: readonly RuntimeGraph[]): Promise<Session[]>;
+  /** Resolves when all weights are in place. @throws what kept them from it */
+  loaded(): Promise<void>;
+  /** Takes a tensor to where it computes, once, for many runs. */
+  hold(tensor: Tensor): Promise<HeldTensor>;
+  /** Of the device; undefined for the CPU. */
+  memory(): DeviceMemory | undefined;
   /** Gives back what can be had again and must not, or need not, be in a snapshot. No run may follow. */
   prepareForCapture(): Promise<void>;
   /** Takes it again, in a process that was restored. */
@@ -29,28 +87,19 @@ export interface Session {
   close(): Promise<void>;
 }
 
-export interface SessionOptions {
-  /** The graph as ONNX protobuf. */
-  readonly graph: Uint8Array;
-  /** The folder that its external data lies in. */
-  readonly weightsFolder: string;
-  readonly device: 'cpu';
-  readonly threads: number;
-}
-
-/** @throws Error with ONNX Runtime's own message where it refuses the graph */
-export function createSession(options: SessionOptions): Promise<Session> {
-  return createCpuSession(options);
-}
-
-/** The output of that name and type. */
-export function outputOf<T extends Tensor['type']>(
-  outputs: Readonly<Record<string, Tensor>>,
+/** Brings the output of that name and type into the process's memory. */
+export async function readOutput<T extends Tensor['type']>(
+  outputs: Readonly<Record<string, HeldTensor>>,
   name: string,
   type: T,
-): Extract<Tensor, { type: T }> {
-  const tensor = outputs[name];
-  if (tensor?.type !== type)
+): Promise<Extract<Tensor, { type: T }>> {
+  const tensor = await outputs[name]?.read();
+  if (tensor?.type !== type) {
     throw new Error(`expected a ${type} output ${name}, got ${tensor?.type ?? 'none'}`);
+  }
   return tensor as Extract<Tensor, { type: T }>;
+}
+
+export function releaseAll(tensors: Readonly<Record<string, HeldTensor>>): void {
+  for (const tensor of Object.values(tensors)) tensor.release();
 }

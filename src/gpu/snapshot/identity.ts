@@ -6,13 +6,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageRoot, packageVersion } from '../../package-root.js';
 import { checkpointDigest } from '../checkpoint/digest.js';
+import type { Device } from '../runtime/session.js';
 import type { SnapshotIdentity } from './manifest.js';
 
 export interface EngineDescription {
   /** The checkpoint's folder. */
   readonly checkpoint: string;
   readonly model: string;
-  readonly device: 'cpu';
+  readonly device: Device;
   readonly threads: number;
   readonly cacheFolder: string;
 }

@@ -1,0 +1,68 @@
+import { DeviceLost } from '../../../contract/errors.js';
+import type { ComputeTypes } from '../../graph/graphs.js';
+import { onnxruntimeLibrary } from '../onnxruntime-library.js';
+import type { Runtime } from '../session.js';
+import { openCudaDriver } from './cuda-driver.js';
+import { DeviceRuntime } from './device-runtime.js';
+import type { DeviceFacts } from './driver.js';
+import { Ort } from './ort.js';
+
+export interface CudaRuntimeOptions {
+  /** The GPU's number. */
+  readonly index: number;
+  readonly threads: number;
+}
+
+/**
+ * ONNX Runtime's CUDA kernels over weights in device memory.
+ * @throws DeviceLost where there is no such GPU, or a library is missing; with what to do
+ */
+export async function openCudaRuntime({ index, threads }: CudaRuntimeOptions): Promise<Runtime> {
+  const ort = Ort.load(onnxruntimeLibrary());
+  const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
+  // Loading the provider's libraries and the driver's own start take longest: side by side.
+  const [loading, opening] = await Promise.allSettled([
+    ort.loadProvider(provider),
+    openCudaDriver({ device: index, leastCuda: LEAST_CUDA }),
+  ]);
+  if (opening.status === 'rejected') throw opening.reason;
+  if (loading.status === 'rejected') {
+    opening.value.close();
+    throw new DeviceLost(
+      `ONNX Runtime's CUDA provider can't be loaded: ${messageOf(loading.reason)}; put the CUDA 13 and cuDNN 9 libraries and those of onnxruntime-gpu 1.30 on LD_LIBRARY_PATH: \`temporal-diffusion doctor --device cuda:${index}\` names what is missing`,
+      { cause: loading.reason },
+    );
+  }
+  const driver = opening.value;
+  return new DeviceRuntime({
+    device: `cuda:${index}`,
+    ort,
+    driver,
+    provider,
+    compute: computeTypes(driver.facts),
+    threads,
+  });
+}
+
+/** What the CUDA provider of ONNX Runtime 1.30 is built for. */
+const LEAST_CUDA = '13.0';
+
+/** See `OrtCUDAProviderOptionsV2`. */
+const PROVIDER_OPTIONS = {
+  // Beside the weights there is room for what is asked for, and no more than that.
+  arena_extend_strategy: 'kSameAsRequested',
+  // Trying every algorithm costs seconds at every new size.
+  cudnn_conv_algo_search: 'HEURISTIC',
+  cudnn_conv_use_max_workspace: '1',
+  use_tf32: '1',
+};
+
+/** GPUs before Ampere have no bfloat16; half precision is then summed in float32 where it would overflow. */
+export function computeTypes({ computeCapability }: DeviceFacts): ComputeTypes {
+  const half = computeCapability.major >= 8 ? 'bfloat16' : 'float16';
+  return { textEncoder: half, transformer: half, vaeDecoder: 'float32' };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,340 @@
+import { storedType } from '../../graph/builder.js';
+import type { ComputeTypes } from '../../graph/graphs.js';
+import {
+  type Device,
+  type DeviceMemory,
+  type HeldTensor,
+  type Inputs,
+  type Runtime,
+  type RuntimeGraph,
+  releaseAll,
+  type Session,
+  type Tensor,
+} from '../session.js';
+import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
+import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
+import { WeightArena } from './weight-arena.js';
+import { streamWeights } from './weight-stream.js';
+
+export interface DeviceRuntimeOptions {
+  readonly device: Device;
+  readonly ort: Ort;
+  readonly driver: CudaDriver;
+  /** Where kernels run: over the memory that `driver` manages. */
+  readonly provider: Provider;
+  /** What the device computes in best. */
+  readonly compute: ComputeTypes;
+  /** Of the kernels that run on the CPU. */
+  readonly threads: number;
+  /** Pinned memory that weights pass through. Default: see `streamWeights`. */
+  readonly bufferBytes?: number;
+}
+
+interface Component {
+  readonly arena: WeightArena;
+  /** Resolves when its weights are in place. */
+  ready: Promise<unknown>;
+}
+
+/**
+ * ONNX Runtime over weights that we put into device memory ourselves: its sessions are made at once, while the weights
+ * are still being streamed, and what runs make stays on the device until somebody reads it.
+ */
+export class DeviceRuntime implements Runtime {
+  readonly #components: Component[] = [];
+  readonly #sessions: DeviceSession[] = [];
+  readonly #transfers: Transfers;
+  #stopStreaming = new AbortController();
+
+  constructor(private readonly options: DeviceRuntimeOptions) {
+    this.#transfers = new Transfers(options.driver);
+  }
+
+  get device(): Device {
+    return this.options.device;
+  }
+
+  get compute(): ComputeTypes {
+    return this.options.compute;
+  }
+
+  get deviceName(): string {
+    return this.options.driver.facts.name;
+  }
+
+  async open(graphs: readonly RuntimeGraph[]): Promise<Session[]> {
+    const { driver, ort, provider, threads } = this.options;
+    for (const { component, weights } of graphs) {
+      const arena = new WeightArena(driver, component, weights);
+      this.#components.push({ arena, ready: Promise.resolve() });
+    }
+    this.#stream();
+    for (const [index, { bytes, weights, weightsFolder }] of graphs.entries()) {
+      const component = this.#components[index] as Component;
+      const session = await ort.createSession({
+        graph: bytes,
+        weightsFolder,
+        weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
+        provider,
+        threads,
+      });
+      this.#sessions.push(new DeviceSession(session, () => component.ready, this));
+    }
+    return this.#sessions;
+  }
+
+  async loaded(): Promise<void> {
+    await Promise.all(this.#components.map(({ ready }) => ready));
+  }
+
+  async hold(tensor: Tensor): Promise<HeldTensor> {
+    const { ort, provider } = this.options;
+    const buffer = await this.#transfers.toDevice(tensor.data);
+    const value = ort.createValue(
+      { type: tensor.type, dims: tensor.dims, data: buffer.address, byteLength: tensor.data.byteLength },
+      provider,
+    );
+    const { type, dims } = tensor;
+    const held = { value, type, dims, address: buffer.address, byteLength: tensor.data.byteLength };
+    return this.adopt(held, () => buffer.close());
+  }
+
+  memory(): DeviceMemory {
+    return this.options.driver.memory();
+  }
+
+  /** Gives the device's memory back. Addresses and sessions stay, so that it can be taken again. */
+  async prepareForCapture(): Promise<void> {
+    await this.#settle('the weights were released');
+    for (const { arena } of this.#components) arena.release();
+  }
+
+  async afterRestore(): Promise<void> {
+    for (const { arena } of this.#components) arena.resume();
+    this.#stream();
+  }
+
+  async close(): Promise<void> {
+    await this.#settle('the runtime was closed');
+    for (const session of this.#sessions) session.close();
+    for (const { arena } of this.#components) arena.close();
+    this.#transfers.close();
+    this.options.ort.close();
+    this.options.driver.close();
+  }
+
+  /** A tensor of the device as callers hold it. */
+  adopt(tensor: OrtTensor, free: () => void = () => {}): DeviceTensor {
+    const release = () => {
+      this.options.ort.functions.ReleaseValue(tensor.value);
+      free();
+    };
+    return new DeviceTensor(tensor, this.#transfers, this, release);
+  }
+
+  /** Another value over a tensor's elements. */
+  reshape(tensor: OrtTensor, dims: readonly number[]): DeviceTensor {
+    const { type, address, byteLength } = tensor;
+    const value = this.options.ort.createValue(
+      { type, dims, data: address, byteLength },
+      this.options.provider,
+    );
+    return this.adopt({ ...tensor, value, dims });
+  }
+
+  /** A value over an array of ours, good for one run. */
+  borrow(tensor: Tensor): bigint {
+    const { type, dims, data } = tensor;
+    return this.options.ort.createValue({ type, dims, data, byteLength: data.byteLength }, { kind: 'cpu' });
+  }
+
+  giveBack(value: bigint): void {
+    this.options.ort.functions.ReleaseValue(value);
+  }
+
+  /** Until nothing reads or writes the arenas any more. */
+  async #settle(reason: string): Promise<void> {
+    this.#stopStreaming.abort(new Error(reason));
+    await Promise.allSettled(this.#components.map(({ ready }) => ready));
+    await Promise.all(this.#sessions.map((session) => session.settled()));
+  }
+
+  #stream(): void {
+    const { driver, bufferBytes } = this.options;
+    this.#stopStreaming = new AbortController();
+    const arenas = this.#components.map(({ arena }) => arena);
+    const stream = streamWeights(driver, arenas, {
+      signal: this.#stopStreaming.signal,
+      ...(bufferBytes !== undefined && { bufferBytes }),
+    });
+    for (const component of this.#components) {
+      component.ready = stream.loaded(component.arena.component);
+      // Whoever runs the session, or waits for `loaded`, hears of it.
+      component.ready.catch(() => {});
+    }
+  }
+}
+
+class DeviceSession implements Session {
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly session: OrtSession,
+    private readonly ready: () => Promise<unknown>,
+    private readonly runtime: DeviceRuntime,
+  ) {}
+
+  async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+    await this.ready();
+    return this.#inTurn(() => this.#run(inputs));
+  }
+
+  async warmUp(inputs: () => Inputs): Promise<void> {
+    releaseAll(await this.#inTurn(() => this.#run(inputs())));
+  }
+
+  /** Resolves when no run is under way. */
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
+  close(): void {
+    this.session.close();
+  }
+
+  async #run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+    // Arrays are held as long as values stand for them.
+    const borrowed: { value: bigint; tensor: Tensor }[] = [];
+    try {
+      const values = new Map<string, bigint>();
+      for (const [name, tensor] of Object.entries(inputs)) {
+        if (tensor instanceof DeviceTensor) {
+          values.set(name, tensor.value);
+          continue;
+        }
+        const here = 'read' in tensor ? await tensor.read() : tensor;
+        const value = this.runtime.borrow(here);
+        borrowed.push({ value, tensor: here });
+        values.set(name, value);
+      }
+      const outputs = await this.session.run(values);
+      return Object.fromEntries([...outputs].map(([name, tensor]) => [name, this.runtime.adopt(tensor)]));
+    } finally {
+      for (const { value } of borrowed) this.runtime.giveBack(value);
+    }
+  }
+
+  /** Runs of one session wait for each other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+}
+
+class DeviceTensor implements HeldTensor {
+  constructor(
+    private readonly tensor: OrtTensor,
+    private readonly transfers: Transfers,
+    private readonly runtime: DeviceRuntime,
+    private readonly free: () => void,
+  ) {}
+
+  get dims(): readonly number[] {
+    return this.tensor.dims;
+  }
+
+  get value(): bigint {
+    return this.tensor.value;
+  }
+
+  async read(): Promise<Tensor> {
+    const { type, dims, address, byteLength } = this.tensor;
+    const bytes = await this.transfers.toHost(address, byteLength);
+    switch (type) {
+      case 'float32':
+        return { type, dims, data: new Float32Array(bytes.buffer) };
+      case 'int64':
+        return { type, dims, data: new BigInt64Array(bytes.buffer) };
+      case 'uint8':
+        return { type, dims, data: bytes };
+      default:
+        throw new Error(`expected a tensor of float32, int64 or uint8, got ${type}`);
+    }
+  }
+
+  reshaped(dims: readonly number[]): HeldTensor {
+    return this.runtime.reshape(this.tensor, dims);
+  }
+
+  release(): void {
+    this.free();
+  }
+}
+
+/** Small copies between the process's memory and the device's, one at a time. */
+class Transfers {
+  readonly #stream: CudaStream;
+  #pinned: PinnedBuffer | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly driver: CudaDriver) {
+    this.#stream = driver.createStream();
+  }
+
+  toHost(address: bigint, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#inTurn(async () => {
+      const pinned = this.#room(byteLength);
+      this.#stream.copyToHost(pinned.address, address, byteLength);
+      await this.#done();
+      return pinned.bytes.slice(0, byteLength);
+    });
+  }
+
+  toDevice(data: Tensor['data']): Promise<DeviceBuffer> {
+    return this.#inTurn(async () => {
+      const pinned = this.#room(data.byteLength);
+      pinned.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      const buffer = this.driver.allocate(data.byteLength);
+      this.#stream.copyToDevice(buffer.address, pinned.address, data.byteLength);
+      await this.#done();
+      return buffer;
+    });
+  }
+
+  close(): void {
+    this.#pinned?.close();
+    this.#stream.close();
+  }
+
+  async #done(): Promise<void> {
+    const event = this.driver.createEvent();
+    try {
+      this.#stream.record(event);
+      await event.done();
+    } finally {
+      event.close();
+    }
+  }
+
+  #room(byteLength: number): PinnedBuffer {
+    if (this.#pinned && this.#pinned.bytes.byteLength >= byteLength) return this.#pinned;
+    this.#pinned?.close();
+    this.#pinned = undefined;
+    this.#pinned = this.driver.allocatePinned(byteLength);
+    return this.#pinned;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+}
+
+function weightIn(
+  arena: WeightArena,
+  { name, dtype, shape, length }: RuntimeGraph['weights'][number],
+): ForeignTensor {
+  return { type: storedType(dtype), dims: shape, data: arena.addressOf(name), byteLength: length };
+}

@@ -1,0 +1,347 @@
+import { OutOfMemory } from '../../../contract/errors.js';
+import { ElementType } from '../../graph/onnx.js';
+import { bytesAt, type Pointer, textAt } from './native.js';
+import {
+  type Asynchronous,
+  loadOrtLibrary,
+  type OrtFunctions,
+  type Out,
+  type Status,
+} from './ort-functions.js';
+
+/** `OrtLoggingLevel`: errors. */
+const LOG_ERRORS = 3;
+/** `OrtAllocatorType`, `OrtMemType`: the device's own, the default kind. */
+const DEVICE_ALLOCATOR = 0;
+const DEFAULT_MEMORY = 0;
+/** `GraphOptimizationLevel`: only what keeps the graph what it is. */
+const BASIC_OPTIMISATIONS = 1;
+
+/** Where kernels run. */
+export type Provider =
+  | { readonly kind: 'cpu' }
+  | {
+      readonly kind: 'cuda';
+      readonly device: number;
+      /** `OrtCUDAProviderOptionsV2`, as its documentation names them. */
+      readonly options: Readonly<Record<string, string>>;
+    };
+
+/** A tensor whose memory is not ONNX Runtime's: a weight in device memory, or an array of ours. */
+export interface ForeignTensor {
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+  readonly data: Pointer | ArrayBufferView;
+  readonly byteLength: number;
+}
+
+export interface OrtSessionOptions {
+  /** The graph as ONNX protobuf. */
+  readonly graph: Uint8Array;
+  /** The folder that its external data lies in: looked for, but not read. */
+  readonly weightsFolder: string;
+  /** By name, in the provider's memory; their bytes are read at a run, not before. */
+  readonly weights: ReadonlyMap<string, ForeignTensor>;
+  readonly provider: Provider;
+  readonly threads: number;
+}
+
+/** ONNX Runtime through its C API: one environment of a process. */
+export class Ort {
+  readonly #env: Pointer;
+  readonly #allocator: Pointer;
+  readonly #memories = new Map<string, Pointer>();
+
+  private constructor(
+    readonly functions: OrtFunctions,
+    readonly version: string,
+  ) {
+    this.#env = this.make((out) => functions.CreateEnv(LOG_ERRORS, 'temporal-diffusion', out));
+    this.check(functions.DisableTelemetryEvents(this.#env));
+    this.#allocator = this.make((out) => functions.GetAllocatorWithDefaultOptions(out));
+  }
+
+  /** @throws Error where the library is missing or of a version that is not known */
+  static load(libraryPath: string): Ort {
+    const { functions, version } = loadOrtLibrary(libraryPath);
+    return new Ort(functions, version);
+  }
+
+  /** @throws OutOfMemory, or Error with ONNX Runtime's own message where it refuses the graph */
+  async createSession({
+    graph,
+    weightsFolder,
+    weights,
+    provider,
+    threads,
+  }: OrtSessionOptions): Promise<OrtSession> {
+    const { functions } = this;
+    const options = this.make((out) => functions.CreateSessionOptions(out));
+    const values: Pointer[] = [];
+    try {
+      this.check(functions.SetSessionLogSeverityLevel(options, LOG_ERRORS));
+      this.check(functions.SetIntraOpNumThreads(options, threads));
+      this.check(functions.SetInterOpNumThreads(options, 1));
+      this.check(functions.SetSessionGraphOptimizationLevel(options, BASIC_OPTIMISATIONS));
+      const settings = {
+        ...UNREAD_WEIGHTS,
+        'session.model_external_initializers_file_folder_path': weightsFolder,
+      };
+      for (const [key, value] of Object.entries(settings)) {
+        this.check(functions.AddSessionConfigEntry(options, key, value));
+      }
+      if (provider.kind === 'cuda') await this.#appendCuda(options, provider);
+      for (const [name, weight] of weights) {
+        const value = this.createValue(weight, provider);
+        values.push(value);
+        this.check(functions.AddInitializer(options, name, value));
+      }
+      const out = new BigUint64Array(1);
+      await this.call(functions.CreateSessionFromArray, this.#env, graph, graph.byteLength, options, out);
+      return new OrtSession(this, pointerIn(out), provider, values);
+    } catch (error) {
+      for (const value of values) functions.ReleaseValue(value);
+      throw error;
+    } finally {
+      functions.ReleaseSessionOptions(options);
+    }
+  }
+
+  /** Loads the libraries of a provider, as the first session on it would. @throws Error naming what is missing */
+  async loadProvider(provider: Extract<Provider, { kind: 'cuda' }>): Promise<void> {
+    const options = this.make((out) => this.functions.CreateSessionOptions(out));
+    try {
+      await this.#appendCuda(options, provider);
+    } finally {
+      this.functions.ReleaseSessionOptions(options);
+    }
+  }
+
+  /** A value over memory that must outlive it. */
+  createValue({ type, dims, data, byteLength }: ForeignTensor, where: Provider): Pointer {
+    const shape = BigInt64Array.from(dims, BigInt);
+    return this.make((out) =>
+      this.functions.CreateTensorWithDataAsOrtValue(
+        this.memoryOf(where),
+        data,
+        byteLength,
+        shape,
+        shape.length,
+        ElementType[type],
+        out,
+      ),
+    );
+  }
+
+  /** `OrtMemoryInfo` of a provider's memory. */
+  memoryOf(provider: Provider): Pointer {
+    const [name, device] =
+      provider.kind === 'cuda' ? (['Cuda', provider.device] as const) : (['Cpu', 0] as const);
+    const key = `${name}:${device}`;
+    const known = this.#memories.get(key);
+    if (known !== undefined) return known;
+    const memory = this.make((out) =>
+      this.functions.CreateMemoryInfo(name, DEVICE_ALLOCATOR, device, DEFAULT_MEMORY, out),
+    );
+    this.#memories.set(key, memory);
+    return memory;
+  }
+
+  /** The names of a session's inputs or outputs. */
+  names(
+    count: (out: Out) => Status,
+    name: (index: number, allocator: Pointer, out: Out) => Status,
+  ): string[] {
+    const length = Number(this.make(count));
+    return Array.from({ length }, (_, index) => {
+      const text = this.make((out) => name(index, this.#allocator, out));
+      const string = textAt(text);
+      this.check(this.functions.AllocatorFree(this.#allocator, text));
+      return string;
+    });
+  }
+
+  /** The values that a run bound, in the order in which its outputs were bound; each must be released. */
+  boundOutputs(binding: Pointer): Pointer[] {
+    const values = new BigUint64Array(1);
+    const count = new BigUint64Array(1);
+    this.check(this.functions.GetBoundOutputValues(binding, this.#allocator, values, count));
+    const list = pointerIn(values);
+    const bytes = bytesAt(list, Number(count[0]) * BigUint64Array.BYTES_PER_ELEMENT).slice();
+    this.check(this.functions.AllocatorFree(this.#allocator, list));
+    return [...new BigUint64Array(bytes.buffer)];
+  }
+
+  /** Runs a function that writes one pointer or number, and returns it. */
+  make(create: (out: Out) => Status): Pointer {
+    const out = new BigUint64Array(1);
+    this.check(create(out));
+    return pointerIn(out);
+  }
+
+  /** Runs a function on another thread. */
+  async call<Arguments extends unknown[]>(
+    { async: start }: Asynchronous<Arguments>,
+    ...args: Arguments
+  ): Promise<void> {
+    const status = await new Promise<Status>((resolve, reject) => {
+      start(...args, (error, result) => (error ? reject(error) : resolve(result)));
+    });
+    // Until here they are held: arrays among them are native memory that the other thread works with.
+    args.length = 0;
+    this.check(status);
+  }
+
+  /** @throws OutOfMemory, or Error with the message that the status holds */
+  check(status: Status): void {
+    if (status === null || status === 0n) return;
+    const message = this.functions.GetErrorMessage(status);
+    this.functions.ReleaseStatus(status);
+    if (/out of memory|[Ff]ailed to allocate|bad_alloc|CUDA_ERROR_OUT_OF_MEMORY/.test(message)) {
+      throw new OutOfMemory(`the device has too little memory for this: ${message}`);
+    }
+    throw new Error(message);
+  }
+
+  /** All sessions must be closed before. */
+  close(): void {
+    for (const memory of this.#memories.values()) this.functions.ReleaseMemoryInfo(memory);
+    this.functions.ReleaseEnv(this.#env);
+  }
+
+  /** On another thread: the first time, it loads the provider's libraries. */
+  async #appendCuda(options: Pointer, provider: Extract<Provider, { kind: 'cuda' }>): Promise<void> {
+    const { functions } = this;
+    const cuda = this.make((out) => functions.CreateCUDAProviderOptions(out));
+    try {
+      const entries = Object.entries({ device_id: String(provider.device), ...provider.options });
+      const keys = entries.map(([key]) => key);
+      const values = entries.map(([, value]) => value);
+      this.check(functions.UpdateCUDAProviderOptions(cuda, keys, values, entries.length));
+      await this.call(functions.SessionOptionsAppendExecutionProvider_CUDA_V2, options, cuda);
+    } finally {
+      functions.ReleaseCUDAProviderOptions(cuda);
+    }
+  }
+}
+
+/**
+ * Sessions are made while their weights are still on their way: nothing may read them before the first run. So
+ * weights are neither folded into other constants, nor repacked, nor merged into their neighbours.
+ */
+const UNREAD_WEIGHTS = {
+  'session.disable_prepacking': '1',
+  'session.disable_quant_qdq': '1',
+  'optimization.disable_specified_optimizers':
+    'ConstantFolding;ConvAddFusion;ConvMulFusion;ConvBNFusion;MatMulBNFusion;TransposeOptimizer',
+};
+
+/** A tensor in the provider's memory that a run made. */
+export interface OrtTensor {
+  readonly value: Pointer;
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+  readonly address: Pointer;
+  readonly byteLength: number;
+}
+
+/** One graph over weights that are in place. */
+export class OrtSession {
+  readonly #outputNames: readonly string[];
+
+  constructor(
+    private readonly ort: Ort,
+    private readonly session: Pointer,
+    private readonly provider: Provider,
+    private readonly weights: readonly Pointer[],
+  ) {
+    const { functions } = ort;
+    this.#outputNames = ort.names(
+      (out) => functions.SessionGetOutputCount(session, out),
+      (index, allocator, out) => functions.SessionGetOutputName(session, index, allocator, out),
+    );
+  }
+
+  /**
+   * Runs the graph on another thread.
+   * @param inputs values by name, wherever they are; they must outlive the run
+   * @returns its outputs, in the provider's memory; release each
+   */
+  async run(
+    inputs: ReadonlyMap<string, Pointer>,
+    config: Readonly<Record<string, string>> = {},
+  ): Promise<Map<string, OrtTensor>> {
+    const { functions } = this.ort;
+    const binding = this.ort.make((out) => functions.CreateIoBinding(this.session, out));
+    const options = this.ort.make((out) => functions.CreateRunOptions(out));
+    try {
+      for (const [key, value] of Object.entries(config)) {
+        this.ort.check(functions.AddRunConfigEntry(options, key, value));
+      }
+      for (const [name, value] of inputs) this.ort.check(functions.BindInput(binding, name, value));
+      const memory = this.ort.memoryOf(this.provider);
+      for (const name of this.#outputNames) {
+        this.ort.check(functions.BindOutputToDevice(binding, name, memory));
+      }
+      await this.ort.call(functions.RunWithBinding, this.session, options, binding);
+      const values = this.ort.boundOutputs(binding);
+      return new Map(
+        this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),
+      );
+    } finally {
+      functions.ReleaseRunOptions(options);
+      functions.ReleaseIoBinding(binding);
+    }
+  }
+
+  close(): void {
+    this.ort.functions.ReleaseSession(this.session);
+    for (const value of this.weights) this.ort.functions.ReleaseValue(value);
+  }
+
+  #describe(value: Pointer): OrtTensor {
+    const { ort } = this;
+    const { functions } = ort;
+    const info = ort.make((out) => functions.GetTensorTypeAndShape(value, out));
+    try {
+      const type = Number(ort.make((out) => functions.GetTensorElementType(info, out)) & 0xffffffffn);
+      const rank = Number(ort.make((out) => functions.GetDimensionsCount(info, out)));
+      const shape = new BigInt64Array(rank);
+      ort.check(functions.GetDimensions(info, shape, rank));
+      const dims = [...shape].map(Number);
+      const [name, bytes] = elementOf(type);
+      return {
+        value,
+        type: name,
+        dims,
+        address: ort.make((out) => functions.GetTensorMutableData(value, out)),
+        byteLength: dims.reduce((product, side) => product * side, bytes),
+      };
+    } finally {
+      functions.ReleaseTensorTypeAndShapeInfo(info);
+    }
+  }
+}
+
+const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  uint8: 1,
+  int8: 1,
+  int32: 4,
+  int64: 8,
+  float16: 2,
+  bfloat16: 2,
+  bool: 1,
+};
+
+function elementOf(id: number): [ElementType, number] {
+  const found = Object.entries(ElementType).find(([, value]) => value === id);
+  if (!found)
+    throw new Error(`expected a tensor of ${Object.keys(ElementType).join(', ')}, got element type ${id}`);
+  const name = found[0] as ElementType;
+  return [name, ELEMENT_BYTES[name]];
+}
+
+function pointerIn(out: BigUint64Array): Pointer {
+  return out[0] as Pointer;
+}

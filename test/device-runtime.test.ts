@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
+import { FLOAT32 } from '../src/gpu/graph/graphs.js';
+import { DeviceRuntime } from '../src/gpu/runtime/cuda/device-runtime.js';
+import { Ort } from '../src/gpu/runtime/cuda/ort.js';
+import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
+import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
+import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
+import type { Runtime } from '../src/gpu/runtime/session.js';
+import { MemoryDriver } from './support/memory-driver.js';
+import { EMOJI, levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
+
+/*
+ * The runtime for GPUs with everything real but the GPU: ONNX Runtime through its C API, on its CPU kernels, over
+ * weights that were streamed into arenas of an in-memory driver.
+ */
+
+let cacheFolder: string;
+before(async () => {
+  cacheFolder = await mkdtemp(join(tmpdir(), 'tdiff-device-'));
+});
+after(() => rm(cacheFolder, { recursive: true }));
+
+function deviceRuntime(driver: MemoryDriver): DeviceRuntime {
+  return new DeviceRuntime({
+    device: 'cuda:0',
+    ort: Ort.load(onnxruntimeLibrary()),
+    driver,
+    provider: { kind: 'cpu' },
+    compute: FLOAT32,
+    threads: 2,
+    bufferBytes: 1 << 20,
+  });
+}
+
+async function pipelineOf(checkpoint: string, runtime: Runtime): Promise<Pipeline> {
+  return openPipeline(
+    await openCheckpoint(checkpoint, { name: 'tested', cacheFolder }),
+    runtime,
+    cacheFolder,
+  );
+}
+
+const hooks = { onStep: () => {}, signal: new AbortController().signal };
+
+describe('pictures drawn over streamed weights', () => {
+  for (const [name, checkpoint, size] of [
+    ['the bundled model', EMOJI, { width: 96, height: 128, steps: 2 }],
+    ['a tiny klein', TINY_KLEIN, { width: 64, height: 40, steps: 3 }],
+  ] as const) {
+    test(`${name}: as the other runtime draws them`, async () => {
+      const items = [7, 8].map((seed, index) => ({ index, seed, prompt: 'a small red house', ...size }));
+      const driver = new MemoryDriver({ isShared: true });
+      const drawn = [];
+      for (const runtime of [openCpuRuntime(2), deviceRuntime(driver)]) {
+        const pipeline = await pipelineOf(checkpoint, runtime);
+        try {
+          const latents: Float32Array[] = [];
+          const images = await pipeline.render(items, hooks, {
+            onLatents: (_step, values) => latents.push(values.slice()),
+          });
+          drawn.push({ latents, images });
+        } finally {
+          await pipeline.close();
+        }
+      }
+      const [expected, got] = drawn;
+      assert.ok(expected && got);
+      for (const [step, values] of expected.latents.entries()) {
+        const difference = relativeDifference(got.latents[step] ?? new Float32Array(), values);
+        assert.ok(difference < 1e-4, `latents of step ${step + 1} differ by ${difference}`);
+      }
+      for (const [index, image] of expected.images.entries()) {
+        const pixels = got.images[index]?.pixels ?? new Uint8Array();
+        assert.ok(levelDifference(pixels, image.pixels) <= 1);
+      }
+    });
+  }
+
+  test('what was released and taken again draws the same', async () => {
+    const driver = new MemoryDriver({ isShared: true });
+    const runtime = deviceRuntime(driver);
+    const pipeline = await pipelineOf(TINY_KLEIN, runtime);
+    const items = [{ index: 0, seed: 3, prompt: 'a red tree', width: 40, height: 64, steps: 2 }];
+    try {
+      const [before] = await pipeline.render(items, hooks);
+      await pipeline.prepareForCapture();
+      await pipeline.afterRestore();
+      const [again] = await pipeline.render(items, hooks);
+      assert.deepEqual(again?.pixels, before?.pixels);
+    } finally {
+      await pipeline.close();
+    }
+  });
+});
+
+describe('what is wrong is said', () => {
+  test('a graph that ONNX Runtime refuses', async () => {
+    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const graph = {
+      component: 'broken',
+      bytes: Buffer.from('no graph'),
+      weights: [],
+      weightsFolder: cacheFolder,
+    };
+    await assert.rejects(runtime.open([graph]), /protobuf/i);
+    await runtime.close();
+  });
+
+  test('an input that a graph does not have', async () => {
+    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder });
+    const { buildGraphs } = await import('../src/gpu/graph/graphs.js');
+    const graph = buildGraphs(checkpoint, FLOAT32).vaeDecoder;
+    const [session] = await runtime.open([
+      { component: 'vae', ...graph, weightsFolder: checkpoint.vae.weights.folder },
+    ]);
+    const image = { type: 'float32', dims: [1], data: new Float32Array(1) } as const;
+    await assert.rejects(session?.run({ picture: image }) ?? Promise.resolve(), /picture|input/i);
+    await runtime.close();
+  });
+
+  test('a library that is not ONNX Runtime', () => {
+    assert.throws(() => loadOrtLibrary('libc.so.6'), /OrtGetApiBase/);
+  });
+});
