@@ -1,0 +1,520 @@
+/*
+ * Calls everything of the CUDA driver and of the weight stream for real, and prints a line each:
+ *
+ *   npm run build && node dist/bench/gpu/driver-check.js [--gigabytes 16] [--memory /dev/shm] [--disk /tmp]
+ *
+ * It makes files of that size in the folders and removes them. `--dry` goes through all of it with memory of this process
+ * in the place of a GPU, which tries this script and says nothing of speed. Needs koffi and the build only. Ends with 1
+ * where a check failed.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash, randomFillSync } from 'node:crypto';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { DeviceLost, OutOfMemory } from '../../src/contract/errors.js';
+import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
+import { CudaError } from '../../src/gpu/runtime/cuda/cuda-error.js';
+import type { AddressRange, CudaDriver, PhysicalMemory } from '../../src/gpu/runtime/cuda/driver.js';
+import { type NamedTensor, WeightArena } from '../../src/gpu/runtime/cuda/weight-arena.js';
+import { streamWeights, type WeightStreamOptions } from '../../src/gpu/runtime/cuda/weight-stream.js';
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const THREADS = '16';
+
+const { values } = parseArgs({
+  options: {
+    gigabytes: { type: 'string', default: '16' },
+    memory: { type: 'string', default: '/dev/shm' },
+    disk: { type: 'string', default: '/tmp' },
+    dry: { type: 'boolean', default: false },
+  },
+});
+
+// The pool of threads is made before our first line runs.
+if (process.env.UV_THREADPOOL_SIZE === undefined) {
+  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
+  });
+  process.exit(status ?? 1);
+}
+
+let failures = 0;
+/** GB/s, both directions of 10^9 bytes. */
+const rate = (bytes: number, milliseconds: number) => bytes / milliseconds / 1e6;
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+async function check(what: string, work: () => Promise<string> | string): Promise<void> {
+  try {
+    print(`ok    ${what}: ${await work()}`);
+  } catch (error) {
+    failures++;
+    print(`FAIL  ${what}: ${error instanceof Error ? error.stack : error}`);
+  }
+}
+
+function expect(isSo: boolean, what: string): void {
+  if (!isSo) throw new Error(`expected ${what}`);
+}
+
+function timed<T>(work: () => T): { milliseconds: number; value: T } {
+  const start = performance.now();
+  const value = work();
+  return { milliseconds: performance.now() - start, value };
+}
+
+async function openDriver(): Promise<CudaDriver> {
+  if (!values.dry) return openCudaDriver({ leastCuda: '12.0' });
+  const { MemoryDriver } = await import('../../test/support/memory-driver.js');
+  return new MemoryDriver({ totalBytes: 4 * GIB });
+}
+
+/** Copies bytes to an address and back, through pinned memory. */
+async function roundTrip(driver: CudaDriver, address: bigint, bytes: Uint8Array): Promise<void> {
+  const there = driver.allocatePinned(bytes.length);
+  const back = driver.allocatePinned(bytes.length);
+  const stream = driver.createStream();
+  const event = driver.createEvent();
+  try {
+    there.bytes.set(bytes);
+    back.bytes.fill(0);
+    stream.copyToDevice(address, there.address, bytes.length);
+    stream.copyToHost(back.address, address, bytes.length);
+    stream.record(event);
+    await event.done();
+    expect(Buffer.compare(back.bytes, bytes) === 0, 'the bytes that were sent');
+  } finally {
+    for (const handle of [event, stream, back, there]) handle.close();
+  }
+}
+
+/** Bytes at an address of the device. */
+async function bytesOf(driver: CudaDriver, address: bigint, length: number): Promise<Buffer> {
+  const back = driver.allocatePinned(length);
+  const stream = driver.createStream();
+  const event = driver.createEvent();
+  try {
+    stream.copyToHost(back.address, address, length);
+    stream.record(event);
+    await event.done();
+    return Buffer.from(back.bytes);
+  } finally {
+    for (const handle of [event, stream, back]) handle.close();
+  }
+}
+
+async function checkMapping(driver: CudaDriver, bytes: number): Promise<void> {
+  let range: AddressRange | undefined;
+  let pieces: PhysicalMemory[] = [];
+  const random = randomFillSync(Buffer.alloc(8 * MIB));
+  const mapAll = (at: AddressRange) => {
+    pieces = [driver.createPhysical(bytes / 2), driver.createPhysical(bytes / 2)];
+    driver.map(at.address, pieces[0] as PhysicalMemory);
+    driver.map(at.address + BigInt(bytes / 2), pieces[1] as PhysicalMemory);
+  };
+  const unmapAll = (at: AddressRange) => {
+    driver.unmap(at);
+    for (const piece of pieces) piece.close();
+  };
+  const size = `${(bytes / GIB).toFixed(2)} GiB in two pieces`;
+  await check('reserve', () => {
+    const { milliseconds, value } = timed(() => driver.reserve(bytes));
+    range = value;
+    return `${size}, ${milliseconds.toFixed(2)} ms, address 0x${value.address.toString(16)}`;
+  });
+  if (!range) return;
+  const reserved = range;
+  const before = driver.memory().freeBytes;
+  await check('create, map, set access', () => {
+    const { milliseconds } = timed(() => mapAll(reserved));
+    return `${milliseconds.toFixed(2)} ms, free memory less by ${((before - driver.memory().freeBytes) / GIB).toFixed(2)} GiB`;
+  });
+  await check('copy, read back, compare, across the border of the pieces', async () => {
+    await roundTrip(driver, reserved.address + BigInt(bytes / 2 - random.length / 2), random);
+    return `${random.length / MIB} MiB are the same`;
+  });
+  await check('unmap and release', () => {
+    const { milliseconds } = timed(() => unmapAll(reserved));
+    const left = before - driver.memory().freeBytes;
+    expect(Math.abs(left) < 64 * MIB, `the memory back, ${left} bytes are missing`);
+    return `${milliseconds.toFixed(2)} ms, all memory is back`;
+  });
+  await check('map again at the same address, copy, compare', async () => {
+    const { milliseconds } = timed(() => mapAll(reserved));
+    await roundTrip(driver, reserved.address, random);
+    unmapAll(reserved);
+    return `mapped in ${milliseconds.toFixed(2)} ms`;
+  });
+  await check(
+    'give the addresses back',
+    () => `${timed(() => driver.unreserve(reserved)).milliseconds.toFixed(2)} ms`,
+  );
+}
+
+async function checkErrors(driver: CudaDriver): Promise<void> {
+  const thrownBy = (work: () => unknown) => {
+    try {
+      work();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error('expected it to fail');
+  };
+  await check('more than there is', () => {
+    const bytes = Math.ceil(driver.facts.totalBytes / driver.granularity) * driver.granularity;
+    const error = thrownBy(() => {
+      const one = driver.createPhysical(bytes / 2);
+      try {
+        driver.createPhysical(bytes).close();
+      } finally {
+        one.close();
+      }
+    });
+    expect(error instanceof OutOfMemory, `OutOfMemory, got ${error}`);
+    return error.message;
+  });
+  await check('a size that is no multiple of the granularity', () => {
+    const error = thrownBy(() => driver.createPhysical(driver.granularity + 1));
+    expect(error instanceof CudaError, `CudaError, got ${error}`);
+    return error.message;
+  });
+  if (values.dry) return;
+  await check('a GPU that is not there', async () => {
+    const error = await openCudaDriver({ device: 99 }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error instanceof DeviceLost, `DeviceLost, got ${error}`);
+    return (error as Error).message;
+  });
+  await check('a driver that is too old', async () => {
+    const error = await openCudaDriver({ leastCuda: '99.0' }).catch((reason: unknown) => reason);
+    expect(error instanceof DeviceLost, `DeviceLost, got ${error}`);
+    return (error as Error).message;
+  });
+}
+
+/** The rate of large copies from pinned memory. @returns GB/s of the fastest of three rounds */
+async function peakRate(
+  driver: CudaDriver,
+  direction: 'to device' | 'to host',
+  streams: number,
+): Promise<number> {
+  const bytes = 256 * MIB;
+  const copies = values.dry ? 4 : 32;
+  const pinned = driver.allocatePinned(bytes);
+  const device = driver.allocate(bytes);
+  const ways = Array.from({ length: streams }, () => driver.createStream());
+  const events = ways.map(() => driver.createEvent());
+  let best = 0;
+  try {
+    for (let round = 0; round < 3; round++) {
+      const start = performance.now();
+      for (let copy = 0; copy < copies; copy++) {
+        const way = ways[copy % streams];
+        if (direction === 'to device') way?.copyToDevice(device.address, pinned.address, bytes);
+        else way?.copyToHost(pinned.address, device.address, bytes);
+      }
+      ways.forEach((way, index) => {
+        const event = events[index];
+        if (event) way.record(event);
+      });
+      await Promise.all(events.map((event) => event.done()));
+      best = Math.max(best, rate(bytes * copies, performance.now() - start));
+    }
+  } finally {
+    for (const handle of [...events, ...ways, device, pinned]) handle.close();
+  }
+  return best;
+}
+
+async function checkCopies(driver: CudaDriver): Promise<number> {
+  let peak = 0;
+  await check('plain device buffer', async () => {
+    const buffer = driver.allocate(3 * MIB + 1);
+    try {
+      await roundTrip(driver, buffer.address, randomFillSync(Buffer.alloc(3 * MIB + 1)));
+    } finally {
+      buffer.close();
+    }
+    return 'bytes are the same';
+  });
+  await check('pinning 128 MiB', () => {
+    const { milliseconds, value } = timed(() => driver.allocatePinned(128 * MIB));
+    expect(value.address % 4096n === 0n, 'a page-aligned address');
+    const { milliseconds: freed } = timed(() => value.close());
+    return `${milliseconds.toFixed(1)} ms, given back in ${freed.toFixed(1)} ms`;
+  });
+  await check('an event is awaited without blocking the event loop', async () => {
+    const pinned = driver.allocatePinned(256 * MIB);
+    const device = driver.allocate(256 * MIB);
+    const stream = driver.createStream();
+    const event = driver.createEvent();
+    try {
+      expect(event.isDone(), 'an event that was never recorded to be done');
+      for (let copy = 0; copy < (values.dry ? 1 : 16); copy++) {
+        stream.copyToDevice(device.address, pinned.address, 256 * MIB);
+      }
+      stream.record(event);
+      const wasDone = event.isDone();
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 2);
+      const start = performance.now();
+      await event.done();
+      clearInterval(timer);
+      expect(event.isDone(), 'it to be done then');
+      expect(values.dry || (!wasDone && ticks > 3), `a turning event loop, got ${ticks} ticks`);
+      return `${ticks} ticks of 2 ms in ${(performance.now() - start).toFixed(1)} ms`;
+    } finally {
+      for (const handle of [event, stream, device, pinned]) handle.close();
+    }
+  });
+  await check('cost of a call', async () => {
+    const pinned = driver.allocatePinned(4096);
+    const device = driver.allocate(4096);
+    const stream = driver.createStream();
+    const event = driver.createEvent();
+    const calls = 2000;
+    try {
+      const each = (work: () => unknown) => {
+        const { milliseconds } = timed(() => {
+          for (let call = 0; call < calls; call++) work();
+        });
+        return ((milliseconds / calls) * 1000).toFixed(2);
+      };
+      const copy = each(() => stream.copyToDevice(device.address, pinned.address, 4096));
+      const record = each(() => stream.record(event));
+      await event.done();
+      return `copy of 4 KiB ${copy} µs, record ${record} µs, query ${each(() => event.isDone())} µs`;
+    } finally {
+      for (const handle of [event, stream, device, pinned]) handle.close();
+    }
+  });
+  for (const direction of ['to device', 'to host'] as const) {
+    for (const streams of [1, 2]) {
+      await check(
+        `pinned peak ${direction}, ${streams} stream${streams > 1 ? 's' : ''}, 256 MiB a copy`,
+        async () => {
+          const found = await peakRate(driver, direction, streams);
+          if (direction === 'to device') peak = Math.max(peak, found);
+          return `${found.toFixed(1)} GB/s`;
+        },
+      );
+    }
+  }
+  return peak;
+}
+
+/** A file of random blocks, none twice, in a folder of its own. @returns its tensors, 64 MiB each, behind an odd header */
+async function makeFile(folder: string, bytes: number): Promise<NamedTensor[]> {
+  const header = 12_344;
+  const file = join(mkdtempSync(join(folder, 'tdiff-driver-check-')), 'weights.bin');
+  const handle = await open(file, 'w');
+  try {
+    const noise = randomFillSync(Buffer.alloc(4 * MIB));
+    const write = async (from: number, target: FileHandle) => {
+      for (let at = from; at < header + bytes; at += 8 * noise.length) {
+        const part = Buffer.from(noise.subarray(0, Math.min(noise.length, header + bytes - at)));
+        for (let mark = 0; mark + 8 <= part.length; mark += 4096)
+          part.writeBigUInt64LE(BigInt(at + mark), mark);
+        for (let written = 0; written < part.length; ) {
+          written += (await target.write(part, written, part.length - written, at + written)).bytesWritten;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, index) => write(index * noise.length, handle)));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  const tensors: NamedTensor[] = [];
+  for (let at = 0; at < bytes; at += 64 * MIB) {
+    const length = Math.min(64 * MIB, bytes - at);
+    tensors.push({ name: `w${at}`, file, offset: header + at, length, dtype: 'U8', shape: [length] });
+  }
+  return tensors;
+}
+
+/** Streams once more into an arena. @returns GB/s */
+async function stream(driver: CudaDriver, arena: WeightArena, options: WeightStreamOptions): Promise<number> {
+  arena.release();
+  arena.resume();
+  const start = performance.now();
+  await streamWeights(driver, [arena], options).done;
+  return rate(arena.bytes, performance.now() - start);
+}
+
+/** Compares some of what is in the arena to the file. */
+async function expectSame(
+  driver: CudaDriver,
+  arena: WeightArena,
+  tensors: readonly NamedTensor[],
+): Promise<void> {
+  const probe = MIB;
+  const handle = await open((tensors[0] as NamedTensor).file, 'r');
+  try {
+    for (const tensor of tensors) {
+      for (const at of [0, Math.floor((tensor.length - probe) / 2), tensor.length - probe]) {
+        const wanted = Buffer.alloc(probe);
+        await handle.read(wanted, 0, probe, tensor.offset + at);
+        const there = await bytesOf(driver, arena.addressOf(tensor.name) + BigInt(at), probe);
+        expect(there.equals(wanted), `the file's bytes in ${tensor.name} at ${at}`);
+      }
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function checkStreaming(
+  driver: CudaDriver,
+  folder: string,
+  bytes: number,
+  peak: number,
+): Promise<void> {
+  let tensors: NamedTensor[] = [];
+  await check(`file in ${folder}`, async () => {
+    const start = performance.now();
+    tensors = await makeFile(folder, bytes);
+    return `${(bytes / GIB).toFixed(2)} GiB, made in ${((performance.now() - start) / 1000).toFixed(1)} s`;
+  });
+  const [first] = tensors;
+  if (!first) return;
+  const arena = new WeightArena(driver, 'check', tensors);
+  const measure = (what: string, options: WeightStreamOptions) =>
+    check(what, async () => {
+      const rates: number[] = [];
+      for (let round = 0; round < 3; round++) rates.push(await stream(driver, arena, options));
+      const best = Math.max(...rates);
+      return `${best.toFixed(1)} GB/s (${rates.map((each) => each.toFixed(1)).join(', ')}), ${((100 * best) / peak).toFixed(0)}% of the pinned peak`;
+    });
+  try {
+    await measure('stream, default settings', {});
+    await check('the arena holds the file', async () => {
+      await expectSame(driver, arena, tensors);
+      return `${tensors.length} tensors, three places each`;
+    });
+    await check('release and resume', async () => {
+      const address = arena.addressOf(first.name);
+      const released = timed(() => arena.release()).milliseconds;
+      const resumed = timed(() => arena.resume()).milliseconds;
+      const start = performance.now();
+      await streamWeights(driver, [arena]).done;
+      const streamed = performance.now() - start;
+      expect(arena.addressOf(first.name) === address, 'the same address');
+      await expectSame(driver, arena, tensors);
+      return `release ${released.toFixed(1)} ms, resume ${resumed.toFixed(1)} ms, stream ${streamed.toFixed(0)} ms, same bytes`;
+    });
+    for (const chunk of [2, 4, 8]) {
+      for (const buffers of [16, 32, 64]) {
+        await measure(`stream, ${buffers} buffers of ${chunk} MiB`, {
+          chunkBytes: chunk * MIB,
+          bufferBytes: buffers * chunk * MIB,
+        });
+      }
+    }
+    for (const streams of [1, 4])
+      await measure(`stream, 32 buffers of 4 MiB, streams: ${streams}`, { streams });
+    await check('checksum', async () => {
+      arena.release();
+      arena.resume();
+      const start = performance.now();
+      const [streamed] = await streamWeights(driver, [arena], { checksum: true }).done;
+      const took = performance.now() - start;
+      const hash = createHash('sha256');
+      const handle = await open(first.file, 'r');
+      const part = Buffer.alloc(16 * MIB);
+      for (let at = 0; at < bytes; ) {
+        const { bytesRead } = await handle.read(
+          part,
+          0,
+          Math.min(part.length, bytes - at),
+          first.offset + at,
+        );
+        hash.update(part.subarray(0, bytesRead));
+        at += bytesRead;
+      }
+      await handle.close();
+      expect(streamed?.sha256 === hash.digest('hex'), "the file's SHA-256");
+      return `${rate(arena.bytes, took).toFixed(2)} GB/s`;
+    });
+  } finally {
+    arena.close();
+    rmSync(join(first.file, '..'), { recursive: true });
+  }
+}
+
+async function checkDirect(driver: CudaDriver, folder: string, bytes: number): Promise<void> {
+  let tensors: NamedTensor[] = [];
+  await check(`file in ${folder}`, async () => {
+    tensors = await makeFile(folder, bytes);
+    return `${(bytes / GIB).toFixed(2)} GiB, file system type 0x${statfsSync(folder).type.toString(16)}`;
+  });
+  const [first] = tensors;
+  if (!first) return;
+  const arena = new WeightArena(driver, 'check', tensors);
+  try {
+    for (const [what, options] of [
+      ['past the page cache (O_DIRECT)', { direct: true }],
+      ['from the page cache', {}],
+    ] as const) {
+      await check(`stream from disk ${what}`, async () => {
+        const rates = [await stream(driver, arena, options), await stream(driver, arena, options)];
+        await expectSame(driver, arena, tensors);
+        return `${rates.map((each) => each.toFixed(2)).join(', ')} GB/s, same bytes`;
+      });
+    }
+  } finally {
+    arena.close();
+    rmSync(join(first.file, '..'), { recursive: true });
+  }
+}
+
+/** What of it fits, in multiples of 64 MiB. */
+function atMost(wanted: number, free: number): number {
+  return Math.max(1, Math.floor(Math.min(wanted, free * 0.8) / (64 * MIB))) * 64 * MIB;
+}
+
+const roomIn = (folder: string) => {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+};
+
+const start = performance.now();
+const driver = await openDriver();
+const opened = performance.now() - start;
+const { facts } = driver;
+print(
+  `${facts.name}, compute capability ${facts.computeCapability.major}.${facts.computeCapability.minor}, driver ${facts.driverVersion}, CUDA ${facts.cudaVersion}`,
+);
+print(
+  `${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.versions.node}, UV_THREADPOOL_SIZE=${process.env.UV_THREADPOOL_SIZE}`,
+);
+print(`ok    open: ${opened.toFixed(0)} ms`);
+const { freeBytes, totalBytes } = driver.memory();
+print(
+  `ok    memory: ${(freeBytes / GIB).toFixed(2)} of ${(totalBytes / GIB).toFixed(2)} GiB free, granularity ${driver.granularity / MIB} MiB`,
+);
+const wanted = values.dry ? GIB / 2 : Number(values.gigabytes) * GIB;
+await checkMapping(driver, atMost(wanted, freeBytes));
+await checkErrors(driver);
+const peak = await checkCopies(driver);
+await checkStreaming(driver, values.memory, atMost(wanted, Math.min(freeBytes, roomIn(values.memory))), peak);
+await checkDirect(driver, values.disk, atMost(wanted / 2, Math.min(freeBytes, roomIn(values.disk))));
+await check('nothing is left', () => {
+  const missing = freeBytes - driver.memory().freeBytes;
+  expect(Math.abs(missing) < 64 * MIB, `all memory back, ${missing} bytes are missing`);
+  return 'all device memory is back';
+});
+await check('close', () => {
+  driver.close();
+  return 'every handle was released';
+});
+print(failures === 0 ? 'all checks passed' : `${failures} checks FAILED`);
+process.exitCode = failures === 0 ? 0 : 1;
