@@ -13,7 +13,7 @@ import type {
   PinnedBuffer,
 } from '../../src/gpu/runtime/cuda/driver.js';
 import { EventWaiter } from '../../src/gpu/runtime/cuda/event-waiter.js';
-import { Handles } from '../../src/gpu/runtime/cuda/handle.js';
+import { Handles } from '../../src/gpu/runtime/cuda/handles.js';
 import { bytesAt, loadLibrary } from '../../src/gpu/runtime/cuda/native.js';
 
 const PROT_NONE = 0;

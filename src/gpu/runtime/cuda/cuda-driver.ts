@@ -15,7 +15,7 @@ import type {
   PinnedBuffer,
 } from './driver.js';
 import { EventWaiter } from './event-waiter.js';
-import { Handles } from './handle.js';
+import { Handles } from './handles.js';
 import { bytesAt, loadLibrary, textAt } from './native.js';
 
 /** Comes with NVIDIA's driver, never with CUDA's own packages. */

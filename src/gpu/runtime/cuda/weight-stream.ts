@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { CudaDriver, CudaEvent, CudaStream, PinnedBuffer } from './driver.js';
-import { Poller } from './event-waiter.js';
+import { Poller } from './poller.js';
 import type { CopyRun, WeightArena } from './weight-arena.js';
 import { DIRECT_UNIT, WeightFile } from './weight-file.js';
 
