@@ -238,15 +238,12 @@ export class MemoryDriver implements CudaDriver {
 
   unmap(range: AddressRange): void {
     this.log.push(`unmap bytes=${range.bytes}`);
-    const mappings = this.#mappingsIn(range);
-    const bytes = mappings.reduce((sum, [, memory]) => sum + memory.bytes, 0);
-    if (bytes !== range.bytes) this.#fail('unmap', INVALID_VALUE, 'not whole mappings');
+    const memory = this.#mapped.get(range.address);
+    if (memory?.bytes !== range.bytes) this.#fail('unmap', INVALID_VALUE, 'not one whole mapping');
     this.#expectNoCopies('device memory was unmapped', range.address, range.bytes);
     mmap(range.address, range.bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
-    for (const [address, memory] of mappings) {
-      this.#mapped.delete(address);
-      memory.unmapped();
-    }
+    this.#mapped.delete(range.address);
+    memory.unmapped();
   }
 
   allocate(bytes: number): DeviceBuffer {

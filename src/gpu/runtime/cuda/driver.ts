@@ -86,7 +86,7 @@ export interface CudaDriver {
   createPhysical(bytes: number): PhysicalMemory;
   /** Puts all of `memory` behind the addresses from `address` on, to read and write. */
   map(address: DeviceAddress, memory: PhysicalMemory): void;
-  /** Takes away what is behind these addresses: whole mappings only. No work on them may be under way. */
+  /** Takes away what one `map` has put behind these addresses. No work on them may be under way. */
   unmap(range: AddressRange): void;
 
   /** @param bytes more than 0 */

@@ -123,7 +123,7 @@ export class WeightArena {
   release(): void {
     if (this.#isLoading) throw new Error(`${this.component}: expected its stream to end before release()`);
     if (!this.isMapped) return;
-    this.driver.unmap(this.#range);
+    this.#unmap(this.#pieces);
     for (const piece of this.#pieces) piece.close();
     this.#pieces = [];
     this.#missing = this.plan;
@@ -137,16 +137,16 @@ export class WeightArena {
     if (this.#isClosed) throw new Error(`${this.component}: its arena is closed`);
     if (this.isMapped) return;
     const pieces: PhysicalMemory[] = [];
-    let mapped = 0;
+    const mapped: PhysicalMemory[] = [];
     try {
-      while (mapped < this.mappedBytes) {
-        const piece = this.driver.createPhysical(Math.min(this.#pieceBytes, this.mappedBytes - mapped));
+      for (let at = 0; at < this.mappedBytes; at += this.#pieceBytes) {
+        const piece = this.driver.createPhysical(Math.min(this.#pieceBytes, this.mappedBytes - at));
         pieces.push(piece);
-        this.driver.map(this.#range.address + BigInt(mapped), piece);
-        mapped += piece.bytes;
+        this.driver.map(this.#range.address + BigInt(at), piece);
+        mapped.push(piece);
       }
     } catch (error) {
-      if (mapped > 0) this.driver.unmap({ address: this.#range.address, bytes: mapped });
+      this.#unmap(mapped);
       for (const piece of pieces) piece.close();
       throw error instanceof OutOfMemory ? this.#noRoom(error) : error;
     }
@@ -158,6 +158,12 @@ export class WeightArena {
     this.release();
     this.driver.unreserve(this.#range);
     this.#isClosed = true;
+  }
+
+  #unmap(pieces: readonly PhysicalMemory[]): void {
+    pieces.forEach(({ bytes }, index) => {
+      this.driver.unmap({ address: this.#range.address + BigInt(index * this.#pieceBytes), bytes });
+    });
   }
 
   #noRoom(cause: OutOfMemory): OutOfMemory {
