@@ -187,6 +187,20 @@ test('what a process left that died while it copied is made anew', { skip }, asy
   again.close();
 });
 
+test('files that do not all fit do not push each other out', { skip }, async () => {
+  const cache = HostCache.open({ folder: newFolder(), maxBytes: 4 * MEGA });
+  const files = Array.from({ length: 3 }, () => sourceFile(2 * MEGA));
+  for (let round = 0; round < 2; round++) {
+    await cache.keep([...files, ...files]);
+    const found = await Promise.all(files.map((file) => cache.find(file)));
+    assert.deepEqual(
+      found.map((copy) => copy !== undefined),
+      [true, true, false],
+    );
+    for (const copy of found) copy?.close();
+  }
+});
+
 test('a cancelled copy leaves nothing', { skip }, async () => {
   const folder = newFolder();
   const cache = HostCache.open({ folder, maxBytes: 200 * MEGA });

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import fs, { closeSync, ftruncateSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
+import fs, { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CheckpointInvalid, DeviceLost, OutOfMemory, StorageUnavailable } from '../src/contract/errors.js';
 import { readSafetensorsHeader } from '../src/gpu/checkpoint/safetensors.js';
+import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
 import { type NamedTensor, WeightArena } from '../src/gpu/runtime/cuda/weight-arena.js';
 import { type StreamProgress, streamWeights } from '../src/gpu/runtime/cuda/weight-stream.js';
+import { diskFolder } from './support/disk-folder.js';
 import { MemoryDriver, type MemoryDriverOptions } from './support/memory-driver.js';
 import { scratchFolder } from './support/scratch.js';
 
@@ -28,8 +30,8 @@ function randomBytes(length: number, seed: number): Buffer {
 }
 
 /** A safetensors file of tensors of those lengths, called w0, w1, … */
-async function makeWeights(lengths: readonly number[], seed = 1): Promise<NamedTensor[]> {
-  const file = join(folder, `${files++}.safetensors`);
+async function makeWeights(lengths: readonly number[], seed = 1, inside = folder): Promise<NamedTensor[]> {
+  const file = join(inside, `${files++}.safetensors`);
   const header: Record<string, unknown> = {};
   let end = 0;
   lengths.forEach((length, index) => {
@@ -66,12 +68,13 @@ interface Scene {
 async function scene(
   components: Record<string, readonly number[]>,
   options: MemoryDriverOptions = {},
+  inside = folder,
 ): Promise<Scene> {
   const driver = new MemoryDriver(options);
   const arenas: WeightArena[] = [];
   const weights: NamedTensor[][] = [];
   for (const [component, lengths] of Object.entries(components)) {
-    const made = await makeWeights(lengths, arenas.length + 1);
+    const made = await makeWeights(lengths, arenas.length + 1, inside);
     weights.push(made);
     arenas.push(new WeightArena(driver, component, made));
   }
@@ -445,8 +448,8 @@ test('a chunk that was copied stays in its buffer until those before it are dige
 });
 
 test('reads go past the page cache in whole blocks where the file system can, else through it', async (t) => {
-  const TMPFS = 0x0102_1994;
-  if (statfsSync(folder).type === TMPFS) return t.skip('the scratch folder is no disk');
+  const disk = diskFolder();
+  if (disk === undefined) return t.skip('this machine has no disk for temporary files');
   let direct = 0;
   let refuse = false;
   interceptReads(t, (read) => (descriptor, into, at, length, position, done) => {
@@ -464,7 +467,7 @@ test('reads go past the page cache in whole blocks where the file system can, el
     if (isDirect && refuse) setImmediate(() => done(systemError('EINVAL'), 0));
     else read(descriptor, into, at, length, position, done);
   });
-  const all = await scene({ text_encoder: ODD, transformer: [37 * CHUNK, 3] });
+  const all = await scene({ text_encoder: ODD, transformer: [37 * CHUNK, 3] }, {}, disk);
   await streamWeights(all.driver, all.arenas, { ...SMALL, direct: true }).done;
   assert.ok(direct > 40, `${direct} direct reads`);
   expectAllInPlace(all);
@@ -477,6 +480,36 @@ test('reads go past the page cache in whole blocks where the file system can, el
   }
   await streamWeights(all.driver, all.arenas, { ...SMALL, direct: true }).done;
   assert.ok(direct > 0 && direct <= 8, `${direct} direct reads before it went on through the page cache`);
+  expectAllInPlace(all);
+  all.end();
+});
+
+test('what the host cache has is read from there, and from the file where the cache is gone', async (t) => {
+  const disk = diskFolder();
+  if (disk === undefined) return t.skip('this machine has no disk for temporary files');
+  const all = await scene({ text_encoder: ODD, transformer: [10 * CHUNK] }, {}, disk);
+  const cacheFolder = join(disk, 'cache');
+  const cache = HostCache.open({ folder: cacheFolder, maxBytes: 2 ** 30 });
+  const file = all.weights[1]?.[0]?.file as string;
+  await cache.keep([file]);
+  const copy = await cache.find(file);
+  // A mark that the file itself doesn't have.
+  const marked = openSync(copy?.path as string, 'r+');
+  writeSync(marked, 'mark', all.weights[1]?.[0]?.offset);
+  closeSync(marked);
+  copy?.close();
+  const beginning = () =>
+    Buffer.from(all.driver.bytesAt(all.arenas[1]?.address as bigint, 4)).toString('latin1');
+  await streamWeights(all.driver, all.arenas, { ...SMALL, cache }).done;
+  assert.equal(beginning(), 'mark');
+  expectInPlace(all.driver, all.arenas[0] as WeightArena, all.weights[0] as NamedTensor[]);
+
+  fs.rmSync(cacheFolder, { recursive: true });
+  for (const arena of all.arenas) {
+    arena.release();
+    arena.resume();
+  }
+  await streamWeights(all.driver, all.arenas, { ...SMALL, cache }).done;
   expectAllInPlace(all);
   all.end();
 });

@@ -122,6 +122,20 @@ export class HostCache {
     return found && this.#inUse(found.descriptor, key);
   }
 
+  /**
+   * Copies files into memory for whoever reads them next, as far as there is room.
+   * @throws what `ensure` throws
+   */
+  async keep(files: Iterable<string>, options: EnsureOptions = {}): Promise<void> {
+    const kept: CachedFile[] = [];
+    try {
+      // All are in use until the last one is there: else one would push out the other, at every start again.
+      for (const file of new Set(files)) kept.push(await this.ensure(file, options));
+    } finally {
+      for (const file of kept) file.close();
+    }
+  }
+
   /** Bytes of all that is kept, and being filled. */
   usedBytes(): number {
     return this.#entries().reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { CudaDriver, CudaEvent, CudaStream, PinnedBuffer } from './driver.js';
+import type { CachedFile, HostCache } from './host-cache.js';
 import { Poller } from './poller.js';
 import type { CopyRun, WeightArena } from './weight-arena.js';
 import { DIRECT_UNIT, WeightFile } from './weight-file.js';
@@ -27,6 +28,8 @@ export interface WeightStreamOptions {
   readonly direct?: boolean;
   /** Whether to digest what is read, which then is everything, at the speed of one core. Default: false. */
   readonly checksum?: boolean;
+  /** Where copies of files may lie that are read in their place. */
+  readonly cache?: HostCache;
   readonly signal?: AbortSignal;
   /** Called for each read and each copy, as it is done. */
   readonly onProgress?: (progress: StreamProgress) => void;
@@ -178,6 +181,7 @@ class Slot {
 class StreamRun {
   readonly loads: readonly ComponentLoad[];
   readonly #files = new Map<string, WeightFile>();
+  readonly #copies: CachedFile[] = [];
   readonly #all: Slot[] = [];
   readonly #idle: Slot[] = [];
   /** Chunks whose copies are under way, a stream, in their order. */
@@ -245,11 +249,12 @@ class StreamRun {
   }
 
   async #openFiles(): Promise<void> {
-    const { direct = false } = this.options;
-    for (const { runs } of this.loads) {
-      for (const { file } of runs) {
-        if (!this.#files.has(file)) this.#files.set(file, await WeightFile.open(file, { direct }));
-      }
+    const { direct = false, cache } = this.options;
+    for (const file of new Set(this.loads.flatMap(({ runs }) => runs.map((run) => run.file)))) {
+      // The cache saves time and nothing else: whatever is wrong with it, the file itself is there.
+      const copy = await cache?.find(file).catch(() => undefined);
+      if (copy) this.#copies.push(copy);
+      this.#files.set(file, await WeightFile.open(copy?.path ?? file, { direct: direct && !copy }));
     }
   }
 
@@ -459,6 +464,7 @@ class StreamRun {
     for (const stream of this.#streams) stream.close();
     this.#pinned?.close();
     for (const file of this.#files.values()) await file.close();
+    for (const copy of this.#copies) copy.close();
   }
 
   #report(slot: Slot, kind: StreamProgress['kind'], to: number): void {
