@@ -333,7 +333,7 @@ test('a GPU that falls off while copies are under way is DeviceLost, and everyth
 
 test('a host that can pin no more memory, or an event that is refused, leaves nothing behind', async () => {
   for (const call of ['createStream', 'allocatePinned', 'createEvent', 'record'] as const) {
-    const all = await scene({ transformer: [20 * CHUNK] });
+    const all = await scene({ transformer: [20 * CHUNK] }, { pace: { seed: 1 } });
     all.driver.failOnce(call, { after: call === 'allocatePinned' ? 0 : 1 });
     await assert.rejects(streamWeights(all.driver, all.arenas, SMALL).done, OutOfMemory, call);
     await streamWeights(all.driver, all.arenas, SMALL).done;
@@ -367,6 +367,21 @@ test('a cancelled stream ends once nothing is under way, and can be taken up aga
     expectAllInPlace(all);
     all.end();
   }
+});
+
+test('a component that was there already stays loaded when one before it fails', async () => {
+  const all = await scene({ text_encoder: [CHUNK], transformer: [CHUNK], vae: [CHUNK] });
+  const [textEncoder, transformer] = all.arenas as [WeightArena, WeightArena];
+  await streamWeights(all.driver, [transformer], SMALL).done;
+  fs.rmSync(all.weights[0]?.[0]?.file as string);
+  const stream = streamWeights(all.driver, all.arenas, SMALL);
+  assert.equal((await stream.loaded('transformer')).bytes, 0);
+  await assert.rejects(stream.loaded('text_encoder'), CheckpointInvalid);
+  await assert.rejects(stream.loaded('vae'), CheckpointInvalid);
+  assert.equal(transformer.isLoaded, true);
+  assert.equal(textEncoder.isLoaded, false);
+  expectInPlace(all.driver, transformer, all.weights[1] as NamedTensor[]);
+  all.end();
 });
 
 test('a stream that is cancelled before it began takes nothing', async () => {

@@ -57,6 +57,7 @@ const signatures = {
   cuMemHostAlloc: ['uint64 *', 'uint64', 'uint'],
   cuMemFreeHost: ['uint64'],
   cuStreamCreate: ['uint64 *', 'uint'],
+  cuStreamSynchronize: ['uint64'],
   cuStreamDestroy_v2: ['uint64'],
   cuMemcpyHtoDAsync_v2: ['uint64', 'uint64', 'uint64', 'uint64'],
   cuMemcpyDtoHAsync_v2: ['uint64', 'uint64', 'uint64', 'uint64'],
@@ -333,7 +334,10 @@ class KoffiCudaDriver implements CudaDriver {
   createStream(): CudaStream {
     this.#call('cuStreamCreate', this.#out, NON_BLOCKING);
     const handle = this.#result();
-    const close = this.#handles.closer('stream', () => this.#release('cuStreamDestroy_v2', handle));
+    const close = this.#handles.closer('stream', () => {
+      this.#release('cuStreamSynchronize', handle);
+      this.#release('cuStreamDestroy_v2', handle);
+    });
     return {
       handle,
       copyToDevice: (target, source, bytes) =>

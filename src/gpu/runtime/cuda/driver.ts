@@ -62,6 +62,7 @@ export interface CudaStream {
   /** @param target an address in pinned memory, which must not be read until the copy is done */
   copyToHost(target: bigint, source: DeviceAddress, bytes: number): void;
   record(event: CudaEvent): void;
+  /** Waits for what is under way, blocking the thread: after that nothing touches the memory that it copied. */
   close(): void;
 }
 

@@ -94,9 +94,7 @@ export class WeightFile {
     read(this.#descriptor, into, got, blocks - got, start + got, (error, count) => {
       if (errorCode(error) === 'EINVAL') {
         // Some file systems open with O_DIRECT and refuse to read, or want larger blocks.
-        const refused = this.#fallBack();
-        if (refused) done(this.#unreadable(refused, offset, length), 0);
-        else this.#readOn(into, offset, length, 0, done);
+        this.#readThroughCache(into, offset, length, done);
         return;
       }
       if (error) {
@@ -108,23 +106,26 @@ export class WeightFile {
         done(undefined, skip);
         return;
       }
-      // What follows has to begin at a block's border again. A part of a block comes at the file's end only.
+      // What follows has to begin at a block's border again. A part of a block comes at the file's end, if at all.
       const whole = total - (total % DIRECT_UNIT);
-      if (whole === got) done(this.#tooShort(start + total, offset + length), 0);
+      if (count === 0) done(this.#tooShort(start + total, offset + length), 0);
+      else if (whole === got) this.#readThroughCache(into, offset, length, done);
       else this.#readDirectly(into, offset, length, whole, done);
     });
   }
 
-  /** Goes on through the page cache. @returns why that can't be */
-  #fallBack(): Error | undefined {
-    if (!this.#isDirect) return undefined;
-    try {
-      this.#descriptors.push(openSync(this.path, constants.O_RDONLY));
+  /** Gives direct reads of this file up and begins a read again. */
+  #readThroughCache(into: Uint8Array, offset: number, length: number, done: ReadDone): void {
+    if (this.#isDirect) {
+      try {
+        this.#descriptors.push(openSync(this.path, constants.O_RDONLY));
+      } catch (error) {
+        done(this.#unreadable(error as Error, offset, length), 0);
+        return;
+      }
       this.#isDirect = false;
-      return undefined;
-    } catch (error) {
-      return error as Error;
     }
+    this.#readOn(into, offset, length, 0, done);
   }
 
   #unreadable(cause: Error, offset: number, length: number): StorageUnavailable {

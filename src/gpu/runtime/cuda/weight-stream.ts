@@ -229,9 +229,10 @@ class StreamRun {
     const onAbort = () => this.#fail(signal?.reason);
     try {
       this.#startedAt = performance.now();
+      for (const load of this.loads) if (load.bytes === 0) load.finish(0);
+      this.#skipFinished();
       signal?.throwIfAborted();
       signal?.addEventListener('abort', onAbort);
-      this.#skipFinished();
       await this.#openFiles();
       // After the files: the stream then ends before it has taken anything.
       if (this.#load < this.loads.length) await this.#copyAll();
@@ -326,12 +327,9 @@ class StreamRun {
     this.#skipFinished();
   }
 
-  /** Components of which nothing is missing are there at once. */
+  /** Components of which nothing was missing. */
   #skipFinished(): void {
-    for (let load = this.loads[this.#load]; load?.bytes === 0; load = this.loads[this.#load]) {
-      load.finish(performance.now() - this.#startedAt);
-      this.#load++;
-    }
+    while (this.loads[this.#load]?.isFinished) this.#load++;
   }
 
   #onRead(slot: Slot, error: Error | undefined, skip: number): void {
