@@ -210,6 +210,15 @@ test('slow copies hold reads back: no more is pinned or read than the buffer', a
   all.end();
 });
 
+test('a few weights pin no more than they need', async () => {
+  const all = await scene({ vae: [CHUNK + 1] });
+  await streamWeights(all.driver, all.arenas, { chunkBytes: CHUNK }).done;
+  // Behind the header they lie in two or three of the file's chunks.
+  assert.ok(all.driver.peakPinnedBytes <= 3 * CHUNK, String(all.driver.peakPinnedBytes));
+  expectAllInPlace(all);
+  all.end();
+});
+
 test('several reads run at a time', async (t) => {
   let inFlight = 0;
   let most = 0;

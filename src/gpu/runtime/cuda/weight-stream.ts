@@ -182,6 +182,8 @@ class StreamRun {
   readonly loads: readonly ComponentLoad[];
   readonly #files = new Map<string, WeightFile>();
   readonly #copies: CachedFile[] = [];
+  /** How many there are: no more than there are chunks, since pinning takes time. */
+  readonly #slots: number;
   readonly #all: Slot[] = [];
   readonly #idle: Slot[] = [];
   /** Chunks whose copies are under way, a stream, in their order. */
@@ -209,7 +211,7 @@ class StreamRun {
     arenas: readonly WeightArena[],
     private readonly options: WeightStreamOptions,
     private readonly chunkBytes: number,
-    private readonly slots: number,
+    mostSlots: number,
   ) {
     const checksum = options.checksum ?? false;
     const loads: ComponentLoad[] = [];
@@ -222,6 +224,8 @@ class StreamRun {
       throw error;
     }
     this.loads = loads;
+    const chunks = loads.flatMap(({ runs }) => runs).reduce((sum, run) => sum + this.#chunksOf(run), 0);
+    this.#slots = Math.min(mostSlots, chunks);
   }
 
   async run(): Promise<StreamedComponent[]> {
@@ -266,8 +270,8 @@ class StreamRun {
       this.#streams.push(this.driver.createStream());
       this.#copying.push([]);
     }
-    this.#pinned = this.driver.allocatePinned(this.slots * this.chunkBytes);
-    for (let index = 0; index < this.slots; index++) {
+    this.#pinned = this.driver.allocatePinned(this.#slots * this.chunkBytes);
+    for (let index = 0; index < this.#slots; index++) {
       const at = index * this.chunkBytes;
       const event = this.driver.createEvent();
       this.#events.push(event);
@@ -291,7 +295,7 @@ class StreamRun {
         this.#onRead(slot, error, skip),
       );
     }
-    if (this.#idle.length === this.slots) this.#settle();
+    if (this.#idle.length === this.#slots) this.#settle();
   }
 
   /**
@@ -314,7 +318,7 @@ class StreamRun {
     slot.isRead = false;
     slot.isCopied = false;
     slot.isHashed = load.hash === undefined;
-    this.#bySequence[slot.sequence % this.slots] = slot;
+    this.#bySequence[slot.sequence % this.#slots] = slot;
     slot.since = performance.now();
 
     this.#offset += length;
@@ -325,6 +329,11 @@ class StreamRun {
     this.#run = 0;
     this.#load++;
     this.#skipFinished();
+  }
+
+  #chunksOf({ fileOffset, length }: CopyRun): number {
+    const at = (place: number) => Math.floor(place / this.chunkBytes);
+    return at(fileOffset + length - 1) - at(fileOffset) + 1;
   }
 
   /** Components of which nothing was missing. */
@@ -399,7 +408,7 @@ class StreamRun {
   #hashOn(): boolean {
     const idle = this.#idle.length;
     for (;;) {
-      const slot = this.#bySequence[this.#toHash % this.slots];
+      const slot = this.#bySequence[this.#toHash % this.#slots];
       if (slot?.sequence !== this.#toHash || !slot.isRead || this.#failure) return this.#idle.length > idle;
       this.#toHash++;
       slot.load.hash?.update(slot.bytes.subarray(slot.skip, slot.skip + slot.length));
@@ -426,7 +435,7 @@ class StreamRun {
     slot.isCopied = false;
     slot.load.failed.push(slot.chunk());
     this.#idle.push(slot);
-    if (this.#idle.length === this.slots) this.#settle();
+    if (this.#idle.length === this.#slots) this.#settle();
   }
 
   #fail(reason: unknown): void {
