@@ -23,7 +23,7 @@ import { errorCode, fileError } from '../../../storage/file-error.js';
 import { tryLock } from './file-lock.js';
 
 export interface HostCacheOptions {
-  /** A folder in shared memory (tmpfs), of this user alone. Default: `/dev/shm/temporal-diffusion-UID`. */
+  /** A folder in shared memory (tmpfs), of this user alone. Default: `/dev/shm/temporal-diffusion-UID/weights`. */
   readonly folder?: string;
   /** The most bytes that are kept there. Default: three quarters of the file system. */
   readonly maxBytes?: number;
@@ -73,19 +73,8 @@ export class HostCache {
    * @throws StorageUnavailable or StorageRefused where it can't be made
    */
   static open(options: HostCacheOptions = {}): HostCache {
-    const user = process.getuid?.() ?? 0;
-    const folder = options.folder ?? join('/dev/shm', `temporal-diffusion-${user}`);
-    try {
-      mkdirSync(folder, { mode: 0o700 });
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw fileError(error, 'make', folder);
-    }
-    const { uid, mode } = lstatSync(folder);
-    if ((mode & constants.S_IFMT) !== constants.S_IFDIR || uid !== user || (mode & 0o077) !== 0) {
-      throw new StorageRefused(
-        `${folder}: expected a folder of user ${user} that nobody else may enter, got mode ${(mode & 0o7777).toString(8)} of user ${uid}; remove it, or \`chmod 700\` it`,
-      );
-    }
+    const folder = options.folder ?? defaultFolder();
+    makePrivateFolder(folder);
     const { blocks, bsize } = statfsSync(folder);
     return new HostCache(folder, options.maxBytes ?? Math.floor(blocks * bsize * 0.75));
   }
@@ -279,6 +268,30 @@ export class HostCache {
     } finally {
       closeSync(descriptor);
     }
+  }
+}
+
+function userId(): number {
+  return process.getuid?.() ?? 0;
+}
+
+function defaultFolder(): string {
+  const parent = join('/dev/shm', `temporal-diffusion-${userId()}`);
+  makePrivateFolder(parent);
+  return join(parent, 'weights');
+}
+
+function makePrivateFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw fileError(error, 'make', folder);
+  }
+  const { uid, mode } = lstatSync(folder);
+  if ((mode & constants.S_IFMT) !== constants.S_IFDIR || uid !== userId() || (mode & 0o077) !== 0) {
+    throw new StorageRefused(
+      `${folder}: expected a folder of user ${userId()} that nobody else may enter, got mode ${(mode & 0o7777).toString(8)} of user ${uid}; remove it, or \`chmod 700\` it`,
+    );
   }
 }
 
