@@ -14,6 +14,7 @@ import {
   readOutput,
   releaseAll,
   type Session,
+  type Span,
 } from '../runtime/session.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
@@ -62,6 +63,8 @@ export interface Pipeline {
   readonly graphDigest: string;
   /** What the device is, as its maker names it. */
   readonly deviceName: string;
+  /** What happened until the weights were in place, so far. */
+  timeline(): Span[];
   /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
   loaded(): Promise<void>;
   /**
@@ -147,6 +150,10 @@ class Flux2Klein implements Pipeline {
 
   get deviceName(): string {
     return this.runtime.deviceName;
+  }
+
+  timeline(): Span[] {
+    return this.runtime.timeline();
   }
 
   loaded(): Promise<void> {

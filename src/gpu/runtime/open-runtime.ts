@@ -4,17 +4,18 @@ export interface RuntimeOptions {
   readonly device: Device;
   /** Of the CPU's kernels. */
   readonly threads: number;
+  readonly cacheFolder: string;
 }
 
 /**
  * Opens the runtime for a device. Each loads its own libraries only: an engine on the CPU knows nothing of CUDA.
  * @throws DeviceLost where there is no such GPU; Error where a library is missing, with what to do
  */
-export async function openRuntime({ device, threads }: RuntimeOptions): Promise<Runtime> {
+export async function openRuntime({ device, threads, cacheFolder }: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
     return openCpuRuntime(threads);
   }
   const { openCudaRuntime } = await import('./cuda/cuda-runtime.js');
-  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), threads });
+  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), threads, cacheFolder });
 }

@@ -1,29 +1,33 @@
 import { DeviceLost } from '../../../contract/errors.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
-import { onnxruntimeLibrary } from '../onnxruntime-library.js';
 import type { Runtime } from '../session.js';
 import { openCudaDriver } from './cuda-driver.js';
 import { DeviceRuntime } from './device-runtime.js';
 import type { DeviceFacts } from './driver.js';
 import { Ort } from './ort.js';
+import { linkProviders } from './provider-libraries.js';
+import { Timeline } from './timeline.js';
 
 export interface CudaRuntimeOptions {
   /** The GPU's number. */
   readonly index: number;
   readonly threads: number;
+  /** Where links to ONNX Runtime's libraries are made. */
+  readonly cacheFolder: string;
 }
 
 /**
  * ONNX Runtime's CUDA kernels over weights in device memory.
  * @throws DeviceLost where there is no such GPU, or a library is missing; with what to do
  */
-export async function openCudaRuntime({ index, threads }: CudaRuntimeOptions): Promise<Runtime> {
-  const ort = Ort.load(onnxruntimeLibrary());
+export async function openCudaRuntime({ index, threads, cacheFolder }: CudaRuntimeOptions): Promise<Runtime> {
+  const timeline = new Timeline();
+  const ort = Ort.load(await linkProviders(cacheFolder));
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
   // Loading the provider's libraries and the driver's own start take longest: side by side.
   const [loading, opening] = await Promise.allSettled([
-    ort.loadProvider(provider),
-    openCudaDriver({ device: index, leastCuda: LEAST_CUDA }),
+    timeline.record('provider', ort.loadProvider(provider)),
+    timeline.record('CUDA', openCudaDriver({ device: index, leastCuda: LEAST_CUDA })),
   ]);
   if (opening.status === 'rejected') throw opening.reason;
   if (loading.status === 'rejected') {
@@ -41,6 +45,7 @@ export async function openCudaRuntime({ index, threads }: CudaRuntimeOptions): P
     provider,
     compute: computeTypes(driver.facts),
     threads,
+    timeline,
   });
 }
 

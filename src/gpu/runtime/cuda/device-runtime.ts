@@ -9,10 +9,12 @@ import {
   type RuntimeGraph,
   releaseAll,
   type Session,
+  type Span,
   type Tensor,
 } from '../session.js';
 import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
+import { Timeline } from './timeline.js';
 import { WeightArena } from './weight-arena.js';
 import { streamWeights } from './weight-stream.js';
 
@@ -26,6 +28,8 @@ export interface DeviceRuntimeOptions {
   readonly compute: ComputeTypes;
   /** Of the kernels that run on the CPU. */
   readonly threads: number;
+  /** What has happened before. */
+  readonly timeline?: Timeline;
   /** Pinned memory that weights pass through. Default: see `streamWeights`. */
   readonly bufferBytes?: number;
 }
@@ -42,12 +46,14 @@ interface Component {
  */
 export class DeviceRuntime implements Runtime {
   readonly #components: Component[] = [];
+  readonly #timeline: Timeline;
   readonly #sessions: DeviceSession[] = [];
   readonly #transfers: Transfers;
   #stopStreaming = new AbortController();
 
   constructor(private readonly options: DeviceRuntimeOptions) {
     this.#transfers = new Transfers(options.driver);
+    this.#timeline = options.timeline ?? new Timeline();
   }
 
   get device(): Device {
@@ -69,15 +75,16 @@ export class DeviceRuntime implements Runtime {
       this.#components.push({ arena, ready: Promise.resolve() });
     }
     this.#stream();
-    for (const [index, { bytes, weights, weightsFolder }] of graphs.entries()) {
+    for (const [index, { component: name, bytes, weights, weightsFolder }] of graphs.entries()) {
       const component = this.#components[index] as Component;
-      const session = await ort.createSession({
+      const creation = ort.createSession({
         graph: bytes,
         weightsFolder,
         weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
         provider,
         threads,
       });
+      const session = await this.#timeline.record(`session ${name}`, creation);
       this.#sessions.push(new DeviceSession(session, () => component.ready, this));
     }
     return this.#sessions;
@@ -97,6 +104,10 @@ export class DeviceRuntime implements Runtime {
     const { type, dims } = tensor;
     const held = { value, type, dims, address: buffer.address, byteLength: tensor.data.byteLength };
     return this.adopt(held, () => buffer.close());
+  }
+
+  timeline(): Span[] {
+    return this.#timeline.spans();
   }
 
   memory(): DeviceMemory {
@@ -119,7 +130,7 @@ export class DeviceRuntime implements Runtime {
     for (const session of this.#sessions) session.close();
     for (const { arena } of this.#components) arena.close();
     this.#transfers.close();
-    this.options.ort.close();
+    await this.options.ort.close();
     this.options.driver.close();
   }
 
@@ -165,6 +176,7 @@ export class DeviceRuntime implements Runtime {
     const arenas = this.#components.map(({ arena }) => arena);
     const stream = streamWeights(driver, arenas, {
       signal: this.#stopStreaming.signal,
+      onProgress: ({ kind, component, from, to }) => this.#timeline.extend(`${kind} ${component}`, from, to),
       ...(bufferBytes !== undefined && { bufferBytes }),
     });
     for (const component of this.#components) {

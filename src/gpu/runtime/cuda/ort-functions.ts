@@ -68,7 +68,7 @@ export interface OrtFunctions {
   CreateRunOptions(out: Out): Status;
   AddRunConfigEntry(options: Pointer, key: string, value: string): Status;
   ReleaseRunOptions(options: Pointer): void;
-  RunWithBinding: Asynchronous<[session: Pointer, options: Pointer, binding: Pointer]>;
+  RunWithBinding(session: Pointer, options: Pointer, binding: Pointer): Status;
 }
 
 /** A function that takes long: it runs on another thread. */

@@ -8,6 +8,7 @@ import {
   type Out,
   type Status,
 } from './ort-functions.js';
+import { RunThread } from './run-thread.js';
 
 /** `OrtLoggingLevel`: errors. */
 const LOG_ERRORS = 3;
@@ -51,11 +52,15 @@ export class Ort {
   readonly #env: Pointer;
   readonly #allocator: Pointer;
   readonly #memories = new Map<string, Pointer>();
+  /** Where all runs are made. */
+  readonly runs: RunThread;
 
   private constructor(
     readonly functions: OrtFunctions,
     readonly version: string,
+    libraryPath: string,
   ) {
+    this.runs = new RunThread(libraryPath);
     this.#env = this.make((out) => functions.CreateEnv(LOG_ERRORS, 'temporal-diffusion', out));
     this.check(functions.DisableTelemetryEvents(this.#env));
     this.#allocator = this.make((out) => functions.GetAllocatorWithDefaultOptions(out));
@@ -64,7 +69,7 @@ export class Ort {
   /** @throws Error where the library is missing or of a version that is not known */
   static load(libraryPath: string): Ort {
     const { functions, version } = loadOrtLibrary(libraryPath);
-    return new Ort(functions, version);
+    return new Ort(functions, version, libraryPath);
   }
 
   /** @throws OutOfMemory, or Error with ONNX Runtime's own message where it refuses the graph */
@@ -204,7 +209,8 @@ export class Ort {
   }
 
   /** All sessions must be closed before. */
-  close(): void {
+  async close(): Promise<void> {
+    await this.runs.close();
     for (const memory of this.#memories.values()) this.functions.ReleaseMemoryInfo(memory);
     this.functions.ReleaseEnv(this.#env);
   }
@@ -283,7 +289,7 @@ export class OrtSession {
       for (const name of this.#outputNames) {
         this.ort.check(functions.BindOutputToDevice(binding, name, memory));
       }
-      await this.ort.call(functions.RunWithBinding, this.session, options, binding);
+      this.ort.check(await this.ort.runs.run({ session: this.session, options, binding }));
       const values = this.ort.boundOutputs(binding);
       return new Map(
         this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),

@@ -1,0 +1,56 @@
+import { access, mkdir, readlink, symlink, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DeviceLost } from '../../../contract/errors.js';
+import { onnxruntimeLibrary, onnxruntimeVersion } from '../onnxruntime-library.js';
+
+/** The two libraries that ONNX Runtime's CUDA kernels are in; they come with `onnxruntime-gpu`. */
+const PROVIDER_LIBRARIES = [
+  'libonnxruntime_providers_shared.so',
+  'libonnxruntime_providers_cuda.so',
+] as const;
+
+/**
+ * ONNX Runtime looks for its providers beside itself only, and onnxruntime-node comes without them. So links to all of
+ * them are made in one folder, and it is loaded from there.
+ * @param cacheFolder where the folder of links is made
+ * @param searchPath  folders with the providers, with colons between. Default: `LD_LIBRARY_PATH`
+ * @returns the path of ONNX Runtime's library in the folder of links
+ * @throws DeviceLost where a provider is in none of the folders
+ */
+export async function linkProviders(
+  cacheFolder: string,
+  searchPath = process.env.LD_LIBRARY_PATH ?? '',
+): Promise<string> {
+  const folder = join(cacheFolder, `onnxruntime-${onnxruntimeVersion()}`);
+  await mkdir(folder, { recursive: true });
+  for (const name of PROVIDER_LIBRARIES) {
+    await link(await findLibrary(name, searchPath), join(folder, name));
+  }
+  const library = join(folder, 'libonnxruntime.so.1');
+  await link(onnxruntimeLibrary(), library);
+  return library;
+}
+
+async function findLibrary(name: string, searchPath: string): Promise<string> {
+  const folders = [dirname(onnxruntimeLibrary()), ...searchPath.split(':').filter(Boolean)];
+  for (const folder of folders) {
+    const path = join(folder, name);
+    const isThere = await access(path).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return path;
+  }
+  throw new DeviceLost(
+    `expected ${name} of onnxruntime-gpu ${onnxruntimeVersion()} in a folder of LD_LIBRARY_PATH, got ${searchPath || 'an empty LD_LIBRARY_PATH'}; docs/gpu.md says how to get it`,
+  );
+}
+
+/** Engines that start at the same time make the same links: whoever is second finds them made. */
+async function link(target: string, path: string): Promise<void> {
+  if ((await readlink(path).catch(() => undefined)) === target) return;
+  await unlink(path).catch(() => {});
+  await symlink(target, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
