@@ -5,7 +5,8 @@ export type Pointer = bigint;
 
 /** Calls run on stacks of koffi's own; graph optimisation and kernel compilation recurse deeply. */
 const STACK_BYTES = 8 << 20;
-let isConfigured = false;
+/** Held for good: koffi unloads a library whose handle is garbage, whoever still has addresses in it. */
+const libraries = new Map<string, LibraryHandle>();
 
 /**
  * Loads a shared library.
@@ -13,10 +14,13 @@ let isConfigured = false;
  * @throws Error with the loader's message
  */
 export function loadLibrary(path: string): LibraryHandle {
+  const known = libraries.get(path);
+  if (known) return known;
   // koffi takes settings only before its first library.
-  if (!isConfigured) koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
-  isConfigured = true;
-  return koffi.load(path);
+  if (libraries.size === 0) koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
+  const library = koffi.load(path);
+  libraries.set(path, library);
+  return library;
 }
 
 /** A function at an address, with the prototype that a header gives it. */
