@@ -18,14 +18,13 @@ const HALF = BLOCK / 2;
  */
 export function normalNoise(seed: number, length: number): Float32Array {
   if (length < BLOCK) throw new RangeError(`expected a length of at least ${BLOCK}, got ${length}`);
-  const draw = mersenneTwister(seed);
-  const uniform = () => (draw() & 0xff_ffff) / 2 ** 24;
+  const uniform = uniformNumbers(seed);
   const values = new Float32Array(length);
-  for (let index = 0; index < length; index++) values[index] = uniform();
+  uniform(values, 0);
   for (let start = 0; start + BLOCK <= length; start += BLOCK) boxMuller(values, start);
   if (length % BLOCK !== 0) {
     const start = length - BLOCK;
-    for (let index = start; index < length; index++) values[index] = uniform();
+    uniform(values, start);
     boxMuller(values, start);
   }
   return values;
@@ -43,8 +42,8 @@ function boxMuller(values: Float32Array, start: number): void {
   }
 }
 
-/** MT19937 (Matsumoto and Nishimura, 1998): a function that draws 32 bits. */
-function mersenneTwister(seed: number): () => number {
+/** MT19937 (Matsumoto and Nishimura, 1998): a function that fills an array from a place on with numbers of [0, 1). */
+function uniformNumbers(seed: number): (values: Float32Array, start: number) => void {
   const N = 624;
   const M = 397;
   const state = new Uint32Array(N);
@@ -54,21 +53,25 @@ function mersenneTwister(seed: number): () => number {
     state[index] = Math.imul(1_812_433_253, previous ^ (previous >>> 30)) + index;
   }
   let next = N;
+  const twist = (index: number, following: number, other: number) => {
+    const joined = ((state[index] as number) & 0x8000_0000) | ((state[following] as number) & 0x7fff_ffff);
+    state[index] = (state[other] as number) ^ (joined >>> 1) ^ (joined & 1 ? 0x9908_b0df : 0);
+  };
   const refill = () => {
-    for (let index = 0; index < N; index++) {
-      const joined =
-        ((state[index] as number) & 0x8000_0000) | ((state[(index + 1) % N] as number) & 0x7fff_ffff);
-      state[index] = (state[(index + M) % N] as number) ^ (joined >>> 1) ^ (joined & 1 ? 0x9908_b0df : 0);
-    }
+    for (let index = 0; index < N - M; index++) twist(index, index + 1, index + M);
+    for (let index = N - M; index < N - 1; index++) twist(index, index + 1, index + M - N);
+    twist(N - 1, 0, M - 1);
     next = 0;
   };
-  return () => {
-    if (next === N) refill();
-    let bits = state[next++] as number;
-    bits ^= bits >>> 11;
-    bits ^= (bits << 7) & 0x9d2c_5680;
-    bits ^= (bits << 15) & 0xefc6_0000;
-    bits ^= bits >>> 18;
-    return bits >>> 0;
+  return (values, start) => {
+    for (let index = start; index < values.length; index++) {
+      if (next === N) refill();
+      let bits = state[next++] as number;
+      bits ^= bits >>> 11;
+      bits ^= (bits << 7) & 0x9d2c_5680;
+      bits ^= (bits << 15) & 0xefc6_0000;
+      bits ^= bits >>> 18;
+      values[index] = (bits & 0xff_ffff) / 2 ** 24;
+    }
   };
 }

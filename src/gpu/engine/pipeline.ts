@@ -8,13 +8,13 @@ import {
   type Device,
   floatTensor,
   type HeldTensor,
-  type Inputs,
   integerTensor,
   type Runtime,
   readOutput,
   releaseAll,
   type Session,
   type Span,
+  type Tensor,
 } from '../runtime/session.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
@@ -136,6 +136,8 @@ interface BatchShape {
 
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
+  #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
+
   constructor(
     private readonly checkpoint: Checkpoint,
     private readonly tokenizer: PromptTokenizer,
@@ -193,15 +195,20 @@ class Flux2Klein implements Pipeline {
     const began = performance.now();
     await nextTurn(hooks.signal);
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
-    const promptEmbeds = await this.#encodePrompts(items.map((item) => item.prompt));
+    const shape = { batch: items.length, rows, columns };
+    // A runtime that has threads of its own encodes the text meanwhile.
+    const encoding = this.#encodePrompts(items.map((item) => item.prompt));
+    encoding.catch(() => {});
+    const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
+    const places = await this.#places(shape);
+    const promptEmbeds = await encoding;
     let latents: HeldTensor | undefined;
     try {
       if (trace.onPromptEmbeds) trace.onPromptEmbeds(await floatsOf(promptEmbeds));
       const encoded = performance.now();
-      const shape = { batch: items.length, rows, columns };
-      const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
       trace.onInitialLatents?.(noise);
-      latents = await this.#denoise(noise, promptEmbeds, { ...shape, items, steps }, hooks, trace);
+      const conditions = { ...places, encoder_hidden_states: promptEmbeds };
+      latents = await this.#denoise(noise, conditions, { ...shape, items, steps }, hooks, trace);
       const denoised = performance.now();
       const pixels = await this.#decode(latents, shape);
       const decoded = performance.now();
@@ -223,6 +230,7 @@ class Flux2Klein implements Pipeline {
   }
 
   prepareForCapture(): Promise<void> {
+    this.#forgetPlaces();
     return this.runtime.prepareForCapture();
   }
 
@@ -231,6 +239,7 @@ class Flux2Klein implements Pipeline {
   }
 
   close(): Promise<void> {
+    this.#forgetPlaces();
     return this.runtime.close();
   }
 
@@ -263,7 +272,7 @@ class Flux2Klein implements Pipeline {
   /** From noise to a picture's latents, which are to be released. */
   async #denoise(
     noise: Float32Array,
-    promptEmbeds: HeldTensor,
+    conditions: Readonly<Record<string, HeldTensor>>,
     shape: BatchShape & { items: readonly RenderItem[]; steps: number },
     hooks: RenderHooks,
     trace: Trace,
@@ -271,15 +280,13 @@ class Flux2Klein implements Pipeline {
     const { scheduler, transformer } = this.checkpoint;
     const { in_channels: channels } = transformer.config;
     const { batch, rows, columns, steps } = shape;
-    const places = await this.#hold(this.#placesOf(shape));
     let latents = await this.runtime.hold(floatTensor(noise, [batch, rows * columns, channels]));
     try {
       const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
       for (let step = 0; step < steps; step++) {
         const [sigma, next] = [sigmas[step] as number, sigmas[step + 1] as number];
         const outputs = await this.sessions.transformer.run({
-          ...places,
-          encoder_hidden_states: promptEmbeds,
+          ...conditions,
           hidden_states: latents,
           timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
           step: floatTensor(Float32Array.of(next - sigma), [1]),
@@ -296,8 +303,6 @@ class Flux2Klein implements Pipeline {
     } catch (error) {
       latents.release();
       throw error;
-    } finally {
-      releaseAll(places);
     }
     return latents;
   }
@@ -338,7 +343,7 @@ class Flux2Klein implements Pipeline {
   }
 
   /** Where every token is, for the transformer. */
-  #placesOf({ batch, rows, columns }: BatchShape): Inputs {
+  #placesOf({ batch, rows, columns }: BatchShape): Record<string, Tensor> {
     const { config } = this.checkpoint.transformer;
     const rotary = rotaryTables(config, this.card.maxTokens, rows, columns);
     const half = config.attention_head_dim / 2;
@@ -350,12 +355,22 @@ class Flux2Klein implements Pipeline {
     };
   }
 
-  async #hold(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+  /** The same, where the runtime computes. Kept for the next render: most are of the size of the last one. */
+  async #places(shape: BatchShape): Promise<Readonly<Record<string, HeldTensor>>> {
+    const key = JSON.stringify(shape);
+    if (this.#lastPlaces?.key === key) return this.#lastPlaces.held;
+    this.#forgetPlaces();
     const held: Record<string, HeldTensor> = {};
-    for (const [name, tensor] of Object.entries(inputs)) {
-      held[name] = 'read' in tensor ? tensor : await this.runtime.hold(tensor);
+    for (const [name, tensor] of Object.entries(this.#placesOf(shape))) {
+      held[name] = await this.runtime.hold(tensor);
     }
+    this.#lastPlaces = { key, held };
     return held;
+  }
+
+  #forgetPlaces(): void {
+    if (this.#lastPlaces) releaseAll(this.#lastPlaces.held);
+    this.#lastPlaces = undefined;
   }
 
   async #decode(latents: HeldTensor, { batch, rows, columns }: BatchShape): Promise<Uint8Array> {
