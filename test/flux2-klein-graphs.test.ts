@@ -26,8 +26,15 @@ function weightsOf(tensors: Record<string, number[]>): Weights {
   return { folder: '/m', tensors: new Map(entries) };
 }
 
-function namesOf(graph: Graph): string[] {
-  return graph.weights.map(({ name }) => name).sort();
+/** The tensors that the graph reads, each of them whole, in one piece or in rows. */
+function namesOf(graph: Graph, weights: Weights): string[] {
+  const bytes = new Map<string, number>();
+  for (const { name, length } of graph.weights) {
+    const tensor = name.replace(/\[.*/, '');
+    bytes.set(tensor, (bytes.get(tensor) ?? 0) + length);
+  }
+  for (const [name, length] of bytes) assert.equal(length, weights.tensors.get(name)?.length, name);
+  return [...bytes.keys()].sort();
 }
 
 /** The weights that the graph's nodes read, in the order in which they come to them. */
@@ -55,7 +62,7 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
     test('its transformer builds and leaves no tensor out', () => {
       const weights = weightsOf(transformer.tensors);
       const graph = buildFlux2Transformer(TransformerConfig.parse(transformer.config), weights, 'bfloat16');
-      assert.deepEqual(namesOf(graph), Object.keys(transformer.tensors).sort());
+      assert.deepEqual(namesOf(graph, weights), Object.keys(transformer.tensors).sort());
       assert.deepEqual(
         graph.weights.map(({ name }) => name),
         namesInOrderOfUse(graph),
@@ -72,12 +79,13 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
 
     test('its text encoder builds up to the last layer used, and fits the transformer', () => {
       const config = Qwen3Config.parse(text_encoder.config);
-      const graph = buildQwen3(config, weightsOf(text_encoder.tensors), [9, 18, 27], 'bfloat16');
+      const weights = weightsOf(text_encoder.tensors);
+      const graph = buildQwen3(config, weights, [9, 18, 27], 'bfloat16');
       const used = Object.keys(text_encoder.tensors).filter(
         (name) => name !== 'model.norm.weight' && Number(/layers\.(\d+)/.exec(name)?.[1] ?? 0) < 27,
       );
       assert.equal(used.length, 1 + 27 * 11);
-      assert.deepEqual(namesOf(graph), used.sort());
+      assert.deepEqual(namesOf(graph, weights), used.sort());
       assert.deepEqual(
         graph.weights.map(({ name }) => name),
         namesInOrderOfUse(graph),
@@ -88,8 +96,9 @@ for (const model of ['flux2-klein-4b', 'flux2-klein-9b']) {
 
     test("its VAE's decoder builds and leaves no tensor out", () => {
       const used = Object.keys(vae.tensors).filter((name) => name !== 'bn.num_batches_tracked');
-      const graph = buildVaeDecoder(VaeConfig.parse(vae.config), weightsOf(vae.tensors), 'float32');
-      assert.deepEqual(namesOf(graph), used.sort());
+      const weights = weightsOf(vae.tensors);
+      const graph = buildVaeDecoder(VaeConfig.parse(vae.config), weights, 'float32');
+      assert.deepEqual(namesOf(graph, weights), used.sort());
     });
   });
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Dtype, StoredTensor } from '../checkpoint/safetensors.js';
 import { expectTensor, fileNameOf, type Weights } from '../checkpoint/weights.js';
 import {
@@ -21,9 +22,9 @@ export const MICROSOFT = 'com.microsoft';
 /** What a graph computes in. Its inputs and outputs are float32 and integers whatever it is. */
 export type ComputeType = 'float32' | 'bfloat16' | 'float16';
 
-/** A weight that a graph uses: where it lies, and in `shape` how the graph sees it. */
+/** A tensor that a graph reads, or some rows of one: where it lies, and in `shape` how the graph sees it. */
 export interface GraphWeight extends StoredTensor {
-  /** The name of the tensor and of the graph's initializer. */
+  /** The name of the graph's initializer: the tensor's, with `[from:to]` where it is rows of it. */
   readonly name: string;
 }
 
@@ -48,20 +49,34 @@ export interface OperatorOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
+export interface WeightOptions {
+  /** The shape to see it in, where an operator wants other dimensions over the same elements. Not with `rows`. */
+  readonly as?: readonly number[];
+  /** Default: the compute type. */
+  readonly type?: ComputeType;
+  /** Only these rows of its first axis, `to` not included: they lie in one piece. */
+  readonly rows?: Rows;
+}
+
+export interface Rows {
+  readonly from: number;
+  readonly to: number;
+}
+
+const STORED_TYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', I8: 'int8' } as const;
+type GraphDtype = keyof typeof STORED_TYPES;
+const GRAPH_DTYPES = Object.keys(STORED_TYPES) as GraphDtype[];
+
 /** @throws TypeError for a dtype that no graph takes */
 export function storedType(dtype: Dtype): ElementType {
-  switch (dtype) {
-    case 'F32':
-      return 'float32';
-    case 'F16':
-      return 'float16';
-    case 'BF16':
-      return 'bfloat16';
-    case 'I8':
-      return 'int8';
-    default:
-      throw new TypeError(`expected a dtype that graphs take, got ${dtype}`);
-  }
+  if (!(dtype in STORED_TYPES)) throw new TypeError(`expected ${GRAPH_DTYPES.join(' or ')}, got ${dtype}`);
+  return STORED_TYPES[dtype as GraphDtype];
+}
+
+function dtypeOf(dataType: number): Dtype {
+  const dtype = GRAPH_DTYPES.find((known) => ElementType[STORED_TYPES[known]] === dataType);
+  if (!dtype) throw new TypeError(`expected ${GRAPH_DTYPES.join(' or ')}, got ONNX's type ${dataType}`);
+  return dtype;
 }
 
 /**
@@ -158,21 +173,25 @@ export class GraphBuilder {
   }
 
   /**
-   * A weight in the compute type, or in `type`.
+   * A weight in the compute type.
    * @param shape what the component's config says it must be
-   * @param as    the shape to see it in, where an operator wants other dimensions over the same elements
    * @throws CheckpointInvalid where it is missing or does not fit
    */
   weight(
     name: string,
     shape: readonly number[],
-    { as = shape, type = this.compute }: { as?: readonly number[]; type?: ComputeType } = {},
+    { rows, as, type = this.compute }: WeightOptions = {},
   ): Value {
-    const stored = expectTensor(this.weights, name, shape, ['F32', 'F16', 'BF16', 'I8']);
-    const value = this.#external(name, stored, as);
+    const stored = expectTensor(this.weights, name, shape, GRAPH_DTYPES);
+    const seen = as ?? shape.with(0, rows ? rows.to - rows.from : (shape[0] as number));
+    const value = this.#external(name, stored, seen, rows);
     if (stored.dtype !== 'I8') return this.cast(value, storedType(stored.dtype), type);
-    const rows = shape[0] as number;
-    const scales = this.#scales(name, rows, [rows, ...as.slice(1).map(() => 1)]);
+    const scales = this.#scales(
+      name,
+      shape[0] as number,
+      [seen[0] as number, ...seen.slice(1).map(() => 1)],
+      rows,
+    );
     return this.#scaled(value, scales, type);
   }
 
@@ -187,7 +206,7 @@ export class GraphBuilder {
     indices: Value,
     type: ComputeType = this.compute,
   ): Value {
-    const stored = expectTensor(this.weights, name, shape, ['F32', 'F16', 'BF16', 'I8']);
+    const stored = expectTensor(this.weights, name, shape, GRAPH_DTYPES);
     const chosen = this.op('Gather', [this.#external(name, stored, shape), indices]);
     if (stored.dtype !== 'I8') return this.cast(chosen, storedType(stored.dtype), type);
     const scales = this.op('Gather', [this.#scales(name, shape[0], [shape[0], 1]), indices]);
@@ -211,13 +230,13 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     });
-    return { bytes, weights: weightsOf(initializers, this.weights) };
+    return { bytes, weights: weightsOf(initializers, this.weights.folder) };
   }
 
   /** An int8 tensor `T` has a float32 scale for every row of its first axis, stored as `T.scale`. */
-  #scales(name: string, rows: number, as: readonly number[]): Value {
+  #scales(name: string, count: number, as: readonly number[], rows?: Rows): Value {
     const scaleName = `${name}.scale`;
-    return this.#external(scaleName, expectTensor(this.weights, scaleName, [rows], ['F32']), as);
+    return this.#external(scaleName, expectTensor(this.weights, scaleName, [count], ['F32']), as, rows);
   }
 
   /** Multiplied in float32, so that a weight is rounded once. */
@@ -225,7 +244,10 @@ export class GraphBuilder {
     return this.cast(this.op('Mul', [this.cast(value, 'int8', 'float32'), scales]), 'float32', type);
   }
 
-  #external(name: string, stored: StoredTensor, dims: readonly number[]): Value {
+  #external(tensor: string, stored: StoredTensor, dims: readonly number[], rows?: Rows): Value {
+    const rowBytes = stored.length / (stored.shape[0] as number);
+    const { from, to } = rows ?? { from: 0, to: stored.shape[0] as number };
+    const name = rows ? `${tensor}[${from}:${to}]` : tensor;
     this.#initializers.set(name, {
       name,
       dims,
@@ -233,8 +255,8 @@ export class GraphBuilder {
       dataLocation: EXTERNAL,
       externalData: [
         { key: 'location', value: fileNameOf(stored) },
-        { key: 'offset', value: String(stored.offset) },
-        { key: 'length', value: String(stored.length) },
+        { key: 'offset', value: String(stored.offset + from * rowBytes) },
+        { key: 'length', value: String((to - from) * rowBytes) },
       ],
     });
     return { name };
@@ -253,20 +275,32 @@ export class GraphBuilder {
 }
 
 /**
- * The weights that a graph which was built before takes from a checkpoint of the same headers.
- * @param bytes what `GraphBuilder.finish` made
+ * A graph that was built before, with the weights that it reads.
+ * @param bytes  what `GraphBuilder.finish` made
+ * @param folder where the files of the component's weights lie
  */
-export function graphOf(bytes: Uint8Array, weights: Weights): Graph {
-  return { bytes, weights: weightsOf(decodeModel(bytes).graph.initializer, weights) };
+export function graphOf(bytes: Uint8Array, folder: string): Graph {
+  return { bytes, weights: weightsOf(decodeModel(bytes).graph.initializer, folder) };
 }
 
 /** A weight is added to the initializers where it is first used: their order is that of use. */
-function weightsOf(initializers: readonly TensorProto[], weights: Weights): GraphWeight[] {
-  return initializers.flatMap(({ name, dims, externalData }) => {
+function weightsOf(initializers: readonly TensorProto[], folder: string): GraphWeight[] {
+  return initializers.flatMap(({ name, dims, dataType, externalData }) => {
     if (!externalData?.length) return [];
-    const stored = weights.tensors.get(name);
-    if (!stored) throw new Error(`expected a tensor ${name} in ${weights.folder}`);
-    return [{ ...stored, name, shape: dims }];
+    const { location, offset, length } = Object.fromEntries(
+      externalData.map(({ key, value }) => [key, value]),
+    );
+    if (location === undefined) throw new Error(`expected a location of the weight ${name}`);
+    return [
+      {
+        name,
+        file: join(folder, location),
+        dtype: dtypeOf(dataType),
+        shape: dims,
+        offset: Number(offset),
+        length: Number(length),
+      },
+    ];
   });
 }
 

@@ -6,8 +6,9 @@ import {
   attention,
   concat,
   linear,
+  linearParts,
+  modulatedLayerNorm,
   multiply,
-  plainLayerNorm,
   reshape,
   rmsNorm,
   silu,
@@ -39,7 +40,7 @@ export function buildFlux2Transformer(
   return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights, compute)).build();
 }
 
-/** What the noise level does to one residual branch, [B, 1, dim] each; `factor` is 1 + scale, `gate` of the sums' type. */
+/** What the noise level does to one residual branch, [B, 1, dim] of the sums' type each; `factor` is 1 + scale. */
 interface Modulation {
   readonly shift: Value;
   readonly factor: Value;
@@ -106,14 +107,11 @@ class Flux2Transformer {
       tokens = this.#singleBlock(`single_transformer_blocks.${index}`, tokens, singleModulation);
     }
 
-    const [scale, shift] = split(
-      graph,
-      linear(graph, noise, 'norm_out.linear', dim, 2 * dim),
-      [dim, dim],
-      -1,
-    );
-    const { image } = this.#separate(tokens, textTokens);
-    const normed = this.#modulate(image, this.#perToken(this.#onePlus(scale)), this.#perToken(shift));
+    const [scale, shift] = linearParts(graph, noise, 'norm_out.linear', dim, [dim, dim]);
+    const normed = this.#modulated(this.#separate(tokens, textTokens).image, {
+      factor: this.#summable(this.#perToken(this.#onePlus(scale))),
+      shift: this.#summable(this.#perToken(shift)),
+    });
     const velocity = graph.cast(
       linear(graph, normed, 'proj_out', dim, config.in_channels),
       graph.compute,
@@ -177,7 +175,11 @@ class Flux2Transformer {
 
   #modulation(shift: Value | undefined, scale: Value | undefined, gate: Value | undefined): Modulation {
     if (!shift || !scale || !gate) throw new Error('a modulation has three parts');
-    return { shift, factor: this.#onePlus(scale), gate: this.#summable(gate) };
+    return {
+      shift: this.#summable(shift),
+      factor: this.#summable(this.#onePlus(scale)),
+      gate: this.#summable(gate),
+    };
   }
 
   #doubleBlock(
@@ -228,8 +230,8 @@ class Flux2Transformer {
     const { graph } = this;
     const dim = this.#dim;
     const inner = this.#feedForwardDim;
-    const hidden = linear(graph, this.#modulated(tokens, modulation), `${name}.linear_in`, dim, 2 * inner);
-    const [gate, value] = split(graph, hidden, [inner, inner], -1);
+    const normed = this.#modulated(tokens, modulation);
+    const [gate, value] = linearParts(graph, normed, `${name}.linear_in`, dim, [inner, inner]);
     const out = linear(graph, this.#gated(gate, value), `${name}.linear_out`, inner, dim);
     return this.#residual(tokens, modulation, out);
   }
@@ -241,8 +243,14 @@ class Flux2Transformer {
     const inner = this.#feedForwardDim;
     const attn = `${block}.attn`;
     const normed = this.#modulated(tokens, modulation);
-    const all = linear(graph, normed, `${attn}.to_qkv_mlp_proj`, dim, 3 * dim + 2 * inner);
-    const [query, key, value, gate, hidden] = split(graph, all, [dim, dim, dim, inner, inner], -1);
+    const sizes = [dim, dim, dim, inner, inner];
+    const [query, key, value, gate, hidden] = linearParts(
+      graph,
+      normed,
+      `${attn}.to_qkv_mlp_proj`,
+      dim,
+      sizes,
+    );
     const attended = this.#attend(
       this.#headNorm(query, `${attn}.norm_q`),
       this.#headNorm(key, `${attn}.norm_k`),
@@ -276,14 +284,11 @@ class Flux2Transformer {
     return reshape(graph, normed, [0, 0, this.#dim]);
   }
 
-  #modulated(tokens: Value, modulation: Modulation): Value {
-    return this.#modulate(tokens, modulation.factor, modulation.shift);
-  }
-
-  #modulate(tokens: Value, factor: Value, shift: Value): Value {
+  /** In the compute type. */
+  #modulated(tokens: Value, modulation: Omit<Modulation, 'gate'>): Value {
     const { graph } = this;
-    const normed = plainLayerNorm(graph, tokens, this.#dim, this.config.eps, graph.sums);
-    return add(graph, multiply(graph, graph.cast(normed, graph.sums, graph.compute), factor), shift);
+    const normed = modulatedLayerNorm(graph, tokens, modulation, this.config.eps);
+    return graph.cast(normed, graph.sums, graph.compute);
   }
 
   #residual(tokens: Value, modulation: Modulation, change: Value): Value {

@@ -102,7 +102,7 @@ async function graphKey(checkpoint: Checkpoint, compute: ComputeTypes): Promise<
 async function readCached(folder: string, checkpoint: Checkpoint): Promise<Graphs | undefined> {
   try {
     const read = async (component: Component, { weights }: { readonly weights: Weights }) =>
-      graphOf(await readFile(join(folder, `${component}.onnx`)), weights);
+      graphOf(await readFile(join(folder, `${component}.onnx`)), weights.folder);
     const [textEncoder, transformer, vaeDecoder] = await Promise.all([
       read('textEncoder', checkpoint.textEncoder),
       read('transformer', checkpoint.transformer),

@@ -8,6 +8,29 @@ export function linear(graph: GraphBuilder, x: Value, name: string, from: number
   });
 }
 
+/**
+ * `linear`, its result in parts of those sizes. Every part is a product with its own rows of the weight: cutting one
+ * large result apart would copy it.
+ */
+export function linearParts(
+  graph: GraphBuilder,
+  x: Value,
+  name: string,
+  from: number,
+  sizes: readonly number[],
+): Value[] {
+  const to = sizes.reduce((sum, size) => sum + size, 0);
+  let row = 0;
+  return sizes.map((size) => {
+    const rows = { from: row, to: row + size };
+    row = rows.to;
+    return graph.op('FusedMatMul', [x, graph.weight(`${name}.weight`, [to, from], { rows })], {
+      domain: MICROSOFT,
+      attributes: { transB: 1 },
+    });
+  });
+}
+
 /** x · Wᵀ + b */
 export function biasedLinear(graph: GraphBuilder, x: Value, name: string, from: number, to: number): Value {
   return add(graph, linear(graph, x, name, from, to), graph.weight(`${name}.bias`, [to]));
@@ -55,16 +78,16 @@ export function layerNorm(graph: GraphBuilder, x: Value, name: string, size: num
   );
 }
 
-/** Layer normalisation over the last axis of `x`, which is of `type`, with nothing learned. */
-export function plainLayerNorm(
+/** Layer normalisation over the last axis of `x` [B, S, C], then · factor + shift, [B, 1, C] each. */
+export function modulatedLayerNorm(
   graph: GraphBuilder,
   x: Value,
-  size: number,
+  { factor, shift }: { readonly factor: Value; readonly shift: Value },
   eps: number,
-  type: ComputeType,
 ): Value {
-  return graph.op('LayerNormalization', [x, graph.floats(new Array(size).fill(1), [size], type)], {
-    attributes: { axis: -1, epsilon: { float: eps } },
+  // An axis of 2 is what ONNX Runtime wants for a scale and a shift that differ between images.
+  return graph.op('LayerNormalization', [x, factor, shift], {
+    attributes: { axis: 2, epsilon: { float: eps } },
   });
 }
 
