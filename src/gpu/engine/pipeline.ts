@@ -16,6 +16,7 @@ import {
   type Span,
   type Tensor,
 } from '../runtime/session.js';
+import { decodeLatents } from './decode.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
 import { drawPreview, type Preview } from './preview.js';
@@ -210,7 +211,12 @@ class Flux2Klein implements Pipeline {
       const conditions = { ...places, encoder_hidden_states: promptEmbeds };
       latents = await this.#denoise(noise, conditions, { ...shape, items, steps }, hooks, trace);
       const denoised = performance.now();
-      const pixels = await this.#decode(latents, shape);
+      const { in_channels: channels } = this.checkpoint.transformer.config;
+      const pixels = await decodeLatents(this.sessions.vaeDecoder, latents, {
+        ...shape,
+        channels,
+        unit: this.card.unit,
+      });
       const decoded = performance.now();
       const stages: RenderStages = {
         textMs: encoded - began,
@@ -371,17 +377,6 @@ class Flux2Klein implements Pipeline {
   #forgetPlaces(): void {
     if (this.#lastPlaces) releaseAll(this.#lastPlaces.held);
     this.#lastPlaces = undefined;
-  }
-
-  async #decode(latents: HeldTensor, { batch, rows, columns }: BatchShape): Promise<Uint8Array> {
-    const channels = this.checkpoint.transformer.config.in_channels;
-    const image = latents.reshaped([batch, rows, columns, channels]);
-    const outputs = await this.sessions.vaeDecoder.run({ latents: image }).finally(() => image.release());
-    try {
-      return (await readOutput(outputs, 'pixels', 'uint8')).data;
-    } finally {
-      releaseAll(outputs);
-    }
   }
 }
 

@@ -3,7 +3,6 @@ import type { VaeConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { type ComputeType, type Graph, GraphBuilder, type Value } from './builder.js';
 import { add, attention, biasedLinear, multiply, reshape, silu, transpose } from './layers.js';
-import { ElementType } from './onnx.js';
 
 /** ONNX has no convolution of bfloat16 before opset 22. */
 export type VaeComputeType = Exclude<ComputeType, 'bfloat16'>;
@@ -16,7 +15,9 @@ const GROUP_NORM_EPS = 1e-6;
  * diffusers' `AutoencoderKLFlux2` run; its values −1…1 become 8-bit levels as diffusers' image processor makes them.
  *
  * Input: `latents` float32 [B, h, w, 4 × latent_channels]: packed latents, in rows.
- * Output: `pixels` uint8 [B, H, W, 3].
+ * Outputs, [B, H, W, 3] each:
+ * - `image` float32, −1…1 and somewhat beyond: what tiles are blended in
+ * - `pixels` uint8
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
 export function buildVaeDecoder(config: VaeConfig, weights: Weights, compute: VaeComputeType): Graph {
@@ -57,12 +58,10 @@ class VaeDecoder {
     }
     x = silu(graph, this.#groupNorm(x, 'decoder.conv_norm_out', channels));
     x = this.#conv(x, 'decoder.conv_out', channels, config.out_channels, 3);
-    graph.output(
-      'pixels',
-      'uint8',
-      ['batch', 'rows', 'columns', config.out_channels],
-      this.#levels(this.#widen(x)),
-    );
+    const image = transpose(graph, this.#widen(x), [0, 2, 3, 1]);
+    const shape = ['batch', 'rows', 'columns', config.out_channels];
+    graph.output('image', 'float32', shape, image);
+    graph.output('pixels', 'uint8', shape, this.#levels(image));
     return graph.finish();
   }
 
@@ -149,14 +148,13 @@ class VaeDecoder {
     );
   }
 
-  /** float32 of −1…1 → 0…255, halves to even, rows of RGB. */
+  /** −1…1 → 0…255, halves to even. */
   #levels(x: Value): Value {
     const { graph } = this;
     const number = (value: number, dims: readonly number[]) => graph.floats([value], dims, 'float32');
     const half = number(0.5, [1]);
     const unit = graph.op('Clip', [add(graph, multiply(graph, x, half), half), number(0, []), number(1, [])]);
     const rounded = graph.op('Round', [multiply(graph, unit, number(255, [1]))]);
-    const levels = graph.op('Cast', [rounded], { attributes: { to: ElementType.uint8 } });
-    return transpose(graph, levels, [0, 2, 3, 1]);
+    return graph.cast(rounded, 'float32', 'uint8');
   }
 }

@@ -1,0 +1,105 @@
+import { OutOfMemory } from '../../contract/errors.js';
+import {
+  floatTensor,
+  type HeldTensor,
+  readOutput,
+  releaseAll,
+  type Session,
+  type Tensor,
+} from '../runtime/session.js';
+import { blendTiles, cutOut, tileSizes } from './tiles.js';
+
+export interface LatentShape {
+  readonly batch: number;
+  /** Rows and columns of tokens. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Values a token. */
+  readonly channels: number;
+  /** Pixels that a token is wide and high. */
+  readonly unit: number;
+}
+
+/**
+ * Packed latents to pixels, 8-bit RGB. Where the decoder has too little memory for the batch, its images are decoded
+ * one by one; where it has too little for an image, in overlapping tiles, the largest that fit.
+ * @param latents [B, rows × columns, channels]
+ * @throws OutOfMemory where not even the smallest tile fits
+ */
+export async function decodeLatents(
+  decoder: Session,
+  latents: HeldTensor,
+  shape: LatentShape,
+): Promise<Uint8Array> {
+  const { batch, rows, columns, channels, unit } = shape;
+  const whole = latents.reshaped([batch, rows, columns, channels]);
+  const decoded = await orTooLittleMemory(decodePixels(decoder, whole)).finally(() => whole.release());
+  if (!(decoded instanceof OutOfMemory)) return decoded;
+
+  const { data } = await readOutput({ latents }, 'latents', 'float32');
+  const imageLength = rows * columns * channels;
+  const imageBytes = rows * columns * unit * unit * 3;
+  const images = new Uint8Array(batch * imageBytes);
+  for (let index = 0; index < batch; index++) {
+    const image = data.subarray(index * imageLength, (index + 1) * imageLength);
+    const alone = floatTensor(image, [1, rows, columns, channels]);
+    // Of a batch of one, the whole image has just been tried.
+    const pixels = batch > 1 ? await orTooLittleMemory(decodePixels(decoder, alone)) : decoded;
+    images.set(
+      pixels instanceof OutOfMemory ? await decodeInTiles(decoder, image, shape, pixels) : pixels,
+      index * imageBytes,
+    );
+  }
+  return images;
+}
+
+async function decodeInTiles(
+  decoder: Session,
+  image: Float32Array,
+  { rows, columns, channels, unit }: LatentShape,
+  tooLarge: OutOfMemory,
+): Promise<Uint8Array> {
+  let last = tooLarge;
+  for (const size of tileSizes(rows, columns)) {
+    const decoded = await orTooLittleMemory(
+      blendTiles({ rows, columns, unit, size }, async (tile) => {
+        const part = cutOut(image, columns, channels, tile);
+        return decodeImage(decoder, floatTensor(part, [1, tile.rows, tile.columns, channels]));
+      }),
+    );
+    if (!(decoded instanceof OutOfMemory)) return decoded;
+    last = decoded;
+  }
+  throw last;
+}
+
+async function decode<T>(
+  decoder: Session,
+  latents: Tensor | HeldTensor,
+  read: (outputs: Readonly<Record<string, HeldTensor>>) => Promise<{ readonly data: T }>,
+): Promise<T> {
+  const outputs = await decoder.run({ latents });
+  try {
+    return (await read(outputs)).data;
+  } finally {
+    releaseAll(outputs);
+  }
+}
+
+function decodePixels(decoder: Session, latents: Tensor | HeldTensor): Promise<Uint8Array> {
+  return decode(decoder, latents, (outputs) => readOutput(outputs, 'pixels', 'uint8'));
+}
+
+function decodeImage(decoder: Session, latents: Tensor): Promise<Float32Array> {
+  return decode(decoder, latents, (outputs) => readOutput(outputs, 'image', 'float32'));
+}
+
+/** What `work` makes, or the error that it had too little memory for it. */
+async function orTooLittleMemory<T>(work: Promise<T>): Promise<T | OutOfMemory> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof OutOfMemory) return error;
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { OutOfMemory } from '../src/contract/errors.js';
+import type { RenderItem } from '../src/contract/job.js';
+import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
+import { blendTiles, tileSizes } from '../src/gpu/engine/tiles.js';
+import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
+import type { Runtime } from '../src/gpu/runtime/session.js';
+import { FIXTURES, levelDifference, readFloats, TINY_QWEN } from './support/references.js';
+
+/** What "agrees with diffusers" means for pixels. */
+const LEVELS = 2;
+
+let cacheFolder: string;
+before(async () => {
+  cacheFolder = await mkdtemp(join(tmpdir(), 'tdiff-tiles-'));
+});
+after(() => rm(cacheFolder, { recursive: true }));
+
+/** A runtime whose VAE decoder has no memory for more than `limit` tokens at a time; `runs` says what it was asked. */
+function crampedRuntime(limit: number): { runtime: Runtime; runs: number[][] } {
+  const runtime = openCpuRuntime(2);
+  const runs: number[][] = [];
+  return {
+    runs,
+    runtime: {
+      ...runtime,
+      async open(graphs) {
+        const sessions = await runtime.open(graphs);
+        return sessions.map((session, index) => {
+          if (graphs[index]?.component !== 'vae') return session;
+          return {
+            ...session,
+            async run(inputs) {
+              const [batch = 0, rows = 0, columns = 0] = inputs.latents?.dims ?? [];
+              runs.push([batch, rows, columns]);
+              if (batch * rows * columns > limit)
+                throw new OutOfMemory(`no memory for ${rows}×${columns} tokens`);
+              return session.run(inputs);
+            },
+          };
+        });
+      },
+    },
+  };
+}
+
+async function withPipeline<T>(runtime: Runtime, use: (pipeline: Pipeline) => Promise<T>): Promise<T> {
+  const checkpoint = await openCheckpoint(TINY_QWEN, { name: 'klein', cacheFolder });
+  const pipeline = await openPipeline(checkpoint, runtime, cacheFolder);
+  try {
+    return await use(pipeline);
+  } finally {
+    await pipeline.close();
+  }
+}
+
+/** The pixels of one batch, 72×56 each: 9 columns and 7 rows of tokens. */
+async function draw(pipeline: Pipeline, items: readonly Partial<RenderItem>[], latents?: Float32Array) {
+  const images = await pipeline.render(
+    items.map((item, index) => ({
+      index,
+      prompt: 'a red heart',
+      seed: 7,
+      width: 72,
+      height: 56,
+      steps: 3,
+      ...item,
+    })),
+    { onStep: () => {}, signal: new AbortController().signal, ...(latents && { latents }) },
+  );
+  return images.map(({ pixels }) => pixels);
+}
+
+const reference = join('tiny-qwen-reference', 'odd');
+
+describe('a VAE decoder that has too little memory', () => {
+  test('for a picture decodes it in the tiles that diffusers would make, blended alike', async () => {
+    const { runtime, runs } = crampedRuntime(16);
+    const initial = readFloats(reference, 'initial_latents.bin');
+    const [pixels] = await withPipeline(runtime, (pipeline) => draw(pipeline, [{}], initial));
+    const expected = readFileSync(join(FIXTURES, reference, 'pixels_in_tiles.bin'));
+    const difference = levelDifference(pixels ?? new Uint8Array(), expected);
+    assert.ok(difference <= LEVELS, `pixels differ by ${difference} levels`);
+    // Tiles change a picture: a test that compared the wrong one would fail.
+    assert.ok(levelDifference(expected, readFileSync(join(FIXTURES, reference, 'pixels.bin'))) > LEVELS);
+    assert.deepEqual(runs, [
+      [1, 7, 9],
+      ...[4, 4, 1].flatMap((rows) => [4, 4, 3].map((columns) => [1, rows, columns])),
+    ]);
+  });
+
+  test('for a batch decodes its pictures one by one, to the same pixels', async () => {
+    const { runtime, runs } = crampedRuntime(63);
+    const items = [{ seed: 1 }, { seed: 2 }, { seed: 3 }];
+    const oneByOne = await withPipeline(runtime, (pipeline) => draw(pipeline, items));
+    const together = await withPipeline(openCpuRuntime(2), (pipeline) => draw(pipeline, items));
+    for (const [index, pixels] of oneByOne.entries()) {
+      assert.ok(levelDifference(pixels, together[index] ?? new Uint8Array()) <= LEVELS);
+    }
+    assert.deepEqual(runs, [
+      [3, 7, 9],
+      [1, 7, 9],
+      [1, 7, 9],
+      [1, 7, 9],
+    ]);
+  });
+
+  test('for the smallest tile says so', async () => {
+    const { runtime } = crampedRuntime(15);
+    await assert.rejects(
+      withPipeline(runtime, (pipeline) => draw(pipeline, [{}])),
+      (error: unknown) => error instanceof OutOfMemory && error.message.includes('4×4 tokens'),
+    );
+  });
+});
+
+describe('tiles', () => {
+  test('are halved, in steps that a quarter of them divides', () => {
+    assert.deepEqual(tileSizes(64, 64), [32, 16, 8, 4]);
+    assert.deepEqual(tileSizes(30, 90), [44, 20, 8, 4]);
+    assert.deepEqual(tileSizes(7, 7), []);
+  });
+
+  test('that agree where they overlap leave no seam, whatever the size of the picture', async () => {
+    // A picture whose value is a function of the place: every tile decodes its part of it rightly.
+    const valueAt = (x: number, y: number, channel: number) => Math.sin(x / 7 + channel) * Math.cos(y / 5);
+    for (const [rows, columns, size] of [
+      [9, 13, 4],
+      [16, 8, 8],
+      [5, 31, 12],
+      [25, 4, 20],
+    ] as const) {
+      const unit = 2;
+      const pixels = await blendTiles({ rows, columns, unit, size }, async (tile) => {
+        const [height, width] = [tile.rows * unit, tile.columns * unit];
+        return Float32Array.from({ length: height * width * 3 }, (_, index) => {
+          const [channel, place] = [index % 3, Math.floor(index / 3)];
+          const [x, y] = [place % width, Math.floor(place / width)];
+          return valueAt(tile.column * unit + x, tile.row * unit + y, channel);
+        });
+      });
+      const expected = Uint8Array.from({ length: rows * columns * unit * unit * 3 }, (_, index) => {
+        const [channel, place] = [index % 3, Math.floor(index / 3)];
+        const width = columns * unit;
+        return Math.round((valueAt(place % width, Math.floor(place / width), channel) * 0.5 + 0.5) * 255);
+      });
+      assert.ok(levelDifference(pixels, expected) <= 1, `${rows}×${columns} in ${size}`);
+    }
+  });
+});
