@@ -10,7 +10,7 @@ import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
 import { EngineArguments } from './arguments.js';
 import { loadPipeline } from './pipeline.js';
 import { type Hello, PROTOCOL_VERSION } from './protocol.js';
-import { drawFromKernel } from './randomness.js';
+import { findReseed } from './randomness.js';
 import { EngineServer } from './server.js';
 
 const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
@@ -29,6 +29,7 @@ process.on('SIGINT', () => {});
 const server = new EngineServer(log);
 await server.listen(options.socket);
 try {
+  const reseed = options.capture ? await findReseed() : () => {};
   const pipeline = await loadPipeline(options);
   const hello: Hello = {
     type: 'hello',
@@ -45,7 +46,7 @@ try {
   server.open(pipeline, hello, {
     /** What must not be frozen: everything else here is the same in every engine of this model. */
     async wake({ startedAt, logLevel }) {
-      drawFromKernel();
+      reseed();
       await pipeline.afterRestore();
       log.level = logLevel;
       const instance = randomUUID();

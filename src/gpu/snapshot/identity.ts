@@ -100,6 +100,7 @@ const DEPENDENCIES = [
   'onnxruntime-common',
   '@huggingface/jinja',
   '@huggingface/tokenizers',
+  'koffi',
   'pino',
   'zod',
 ];
