@@ -30,7 +30,8 @@ function start(command: readonly string[]): ChildProcess {
   return spawn(program, rest, {
     cwd: '/',
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { PATH: process.env.PATH, UV_USE_IO_URING: '0' },
+    // One thread: each has a generator of its own, and which of several is asked is chance.
+    env: { PATH: process.env.PATH, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
   });
 }
 
