@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import { createProgressBar, describeProgress, duration } from '../src/cli/progress-bar.js';
 import { Command, runCommand } from './support/command.js';
 import { scratchFolder } from './support/scratch.js';
+import { atTerminal, NO_TERMINAL, screenOf } from './support/terminal.js';
 
 const scratch = scratchFolder();
 let folders = 0;
@@ -155,6 +156,44 @@ describe('catalog', () => {
     const rest = await runCommand(['catalog', 'rows.jsonl'], { cwd });
     assert.equal(rest.code, 0, rest.stderr);
     assert.match(rest.stdout, /^60 rows: \d+ drawn, [1-9]\d* there already, 0 failed/);
+  });
+
+  for (const columns of [100, 44]) {
+    const skip = NO_TERMINAL;
+    test(`at a terminal of ${columns} columns is one line that is drawn over`, { skip }, async () => {
+      const cwd = newFolder();
+      const rows = Array.from({ length: 40 }, (_, row) => ({ prompt: `heart ${row}`, ...small }));
+      await writeFile(join(cwd, 'rows.jsonl'), jsonLines(rows));
+      const { code, output } = await atTerminal(['catalog', 'rows.jsonl'], { cwd, columns });
+      assert.equal(code, 0, output);
+      const { lines, drawn } = screenOf(output, columns);
+      const isBar = (line: string) => /^[█░]{20}/.test(line);
+      const last = lines.findIndex(isBar);
+      assert.equal(lines.findLastIndex(isBar), last, lines.join('\n'));
+      assert.match(lines[last] ?? '', /^█{30} 40 of 40/);
+      assert.match(lines[last + 1] ?? '', /^40 rows: 40 drawn/);
+      const states = new Set(drawn.filter(isBar).map((line) => line.slice(0, 30)));
+      assert.ok(states.size >= 3, [...states].join('\n'));
+    });
+  }
+
+  test('at a terminal is interrupted by Ctrl-C, and leaves the cursor on a line of its own', {
+    skip: NO_TERMINAL,
+  }, async () => {
+    const cwd = newFolder();
+    const rows = Array.from({ length: 400 }, (_, row) => ({ prompt: `heart ${row}`, ...small }));
+    await writeFile(join(cwd, 'rows.jsonl'), jsonLines(rows));
+    const { code, output } = await atTerminal(['catalog', 'rows.jsonl'], {
+      cwd,
+      columns: 80,
+      type: { after: /█/, keys: '\u0003' },
+    });
+    assert.equal(code, 130, output);
+    const { lines } = screenOf(output, 80);
+    assert.equal(lines.at(-1), '', lines.join('\n'));
+    assert.equal(lines.filter((line) => /^[█░]{20}/.test(line)).length, 1, lines.join('\n'));
+    const rest = await runCommand(['catalog', 'rows.jsonl', '--dry-run'], { cwd });
+    assert.match(rest.stdout, /^400 rows: \d+ to draw, [1-9]\d* there already, 0 refused/);
   });
 
   test('that is not there is told in one line', async () => {

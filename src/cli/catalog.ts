@@ -7,7 +7,7 @@ import { deployForBulk } from './bulk-deployment.js';
 import { CATALOG_NAMES, CATALOG_OPTIONS, parseCatalogRequest } from './catalog-arguments.js';
 import { JobFailed } from './failure-report.js';
 import { onInterrupt, unlessAborted } from './interrupt.js';
-import { createProgressBar, duration, type ProgressBar } from './progress-bar.js';
+import { type BulkProgress, createProgressBar, duration, type ProgressBar } from './progress-bar.js';
 import { UsageError } from './usage-error.js';
 
 export const CATALOG_HELP = `temporal-diffusion catalog FILE|URL [options]
@@ -116,6 +116,8 @@ async function follow(
   try {
     const summary = await Promise.race([unlessAborted(handle.result(), signal), failed]);
     over.abort();
+    // The last answer was from before the last rows.
+    if (summary.status === 'done') bar.show(atEnd(summary));
     bar.end();
     process.stdout.write(isJson ? `${JSON.stringify({ event: 'ended', ...summary })}\n` : describe(summary));
     if (summary.failed > 0) process.exitCode = PARTIAL;
@@ -165,6 +167,18 @@ async function showProgress(
       await sleep(POLL_MS);
     }
   }
+}
+
+function atEnd({ rows, done, failed, unchanged, moved, rowsPerSecond }: CatalogSummary): BulkProgress {
+  return {
+    total: rows,
+    isGuess: false,
+    done,
+    failed,
+    unchanged: unchanged + moved,
+    rate: rowsPerSecond,
+    secondsLeft: undefined,
+  };
 }
 
 function describe(summary: CatalogSummary): string {

@@ -7,7 +7,7 @@ import { processesLike } from './processes.js';
 import { until } from './waiting.js';
 
 /** The one that was compiled with this file. */
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
 export interface CommandOptions {
   /** Where it runs. */
