@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { DeviceBusy, EngineStalled, OutOfMemory } from '../src/contract/errors.js';
 import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
-import { emojiHost, isRunning, smallItem } from './support/engine.js';
+import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { levelDifference } from './support/references.js';
 import { until } from './support/waiting.js';
 
@@ -104,7 +104,7 @@ const item = { index: 0, prompt: 'a dog', width: 512, height: 512, steps: 100, s
 await host.render({ items: [item], onStep: ({ step }) => { if (step === 1) console.log(pid); } });
 `;
 
-test('an engine dies with its parent, by SIGKILL, in mid-work', async () => {
+test('an engine dies with its parent, by SIGKILL, in mid-work, and the next host removes its folder', async () => {
   const models = fileURLToPath(new URL('../../models/emoji', import.meta.url));
   const owner = spawn(
     process.execPath,
@@ -116,8 +116,16 @@ test('an engine dies with its parent, by SIGKILL, in mid-work', async () => {
   const [line] = (await once(createInterface(owner.stdout), 'line')) as [string];
   const pid = Number(line);
   assert.equal(await isRunning(pid), true);
+  const folders = async () => (await readdir(tmpdir())).filter((name) => foldersOf(owner.pid).test(name));
+  assert.equal((await folders()).length, 1);
   owner.kill('SIGKILL');
   await until('the engine is gone', async () => !(await isRunning(pid)));
+  assert.equal((await folders()).length, 1);
+  await using host = emojiHost();
+  const own = async () => (await readdir(tmpdir())).filter((name) => foldersOf(process.pid).test(name));
+  await host.ready();
+  await until('its folder is gone', async () => (await folders()).length === 0);
+  assert.equal((await own()).length, 1);
 });
 
 describe('with little memory', () => {

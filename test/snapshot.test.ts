@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe } from 'node:test';
 import { DeviceBusy, OutOfMemory } from '../src/contract/errors.js';
 import { sizeOf } from '../src/gpu/snapshot/manifest.js';
-import { emojiHost, isRunning, smallItem } from './support/engine.js';
+import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { EMOJI } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { criu, NO_CRIU, type SnapshotPlace, snapshotPlace, snapshotTest } from './support/snapshots.js';
@@ -134,6 +134,28 @@ describe('an engine that is restored', () => {
     },
   );
 
+  snapshotTest(
+    'what a host that was killed during a capture has left is removed by the next start',
+    async () => {
+      const cache = join(scratch, 'killed');
+      const maker = spawn(
+        process.execPath,
+        ['--input-type=module', '-e', MAKER, EMOJI, cache, JSON.stringify(criu)],
+        { stdio: 'inherit' },
+      );
+      const folders = async () =>
+        (await readdir('/dev/shm')).filter((name) => foldersOf(maker.pid).test(name));
+      await until('the capture has begun', async () => (await folders()).length > 0);
+      const ended = once(maker, 'exit');
+      maker.kill('SIGKILL');
+      await ended;
+      assert.equal((await folders()).length, 1);
+      await using host = place.host();
+      assert.equal((await host.ready()).start, 'restored');
+      await until('its files are gone', async () => (await folders()).length === 0);
+    },
+  );
+
   snapshotTest('a memory limit holds for it', async () => {
     await using host = place.host({ memoryLimitBytes: 900 * 1024 * 1024 });
     assert.equal((await host.ready()).start, 'restored');
@@ -225,6 +247,17 @@ const { pid, start } = await host.ready();
 if (start !== 'restored') throw new Error(start);
 const item = { index: 0, prompt: 'a dog', width: 512, height: 512, steps: 100, seed: 1 };
 await host.render({ items: [item], onStep: ({ step }) => { if (step === 1) console.log(pid); } });
+`;
+
+const MAKER = `
+import { SnapshotStarter } from '${new URL('../src/gpu/snapshot/starter.js', import.meta.url).href}';
+import { openSnapshotStore } from '${new URL('../src/gpu/snapshot/store.js', import.meta.url).href}';
+import { pino } from '${new URL('../../node_modules/pino/pino.js', import.meta.url).href}';
+const [checkpoint, cacheFolder, criu] = process.argv.slice(1);
+const log = pino({ level: 'silent' });
+const engine = { checkpoint, cacheFolder, model: 'emoji', device: 'cpu', threads: 2 };
+const store = openSnapshotStore({ cacheFolder, log });
+await new SnapshotStarter({ mode: 'snapshot', engine, store, criu: JSON.parse(criu), log }).create();
 `;
 
 async function parentOf(pid: number): Promise<number> {

@@ -6,10 +6,10 @@ import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { processTag } from '../src/activities/process-tag.js';
 import { openStaging } from '../src/activities/staging.js';
 import { ClaimLost, StorageUnavailable } from '../src/contract/errors.js';
 import type { PixelClaim } from '../src/contract/job.js';
+import { processTag } from '../src/storage/process-tag.js';
 import { scratchFolder } from './support/scratch.js';
 import { NO_SMALL_DISK, smallDisk } from './support/small-disk.js';
 

@@ -1,13 +1,13 @@
 import '../async-dispose.js';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { ClaimLost, StorageUnavailable } from '../contract/errors.js';
 import type { PixelClaim } from '../contract/job.js';
 import { writeAtomically } from '../storage/atomic-write.js';
 import { errorCode } from '../storage/file-error.js';
-import { type ProcessTag, processTag } from './process-tag.js';
+import { processFolderName, sweepProcessFolders } from '../storage/process-folder.js';
 
 /** Raw pixels that wait on this host until `publish` has stored them. They die with the process. */
 export interface Staging extends AsyncDisposable {
@@ -31,21 +31,19 @@ export interface StagingOptions {
   readonly maxAgeMs?: number;
 }
 
-/** Folders of processes that can't be asked whether they live (other containers) go after a day without any change. */
-const FOREIGN_MAX_AGE_MS = 24 * 60 * 60 * 1000;
-
 /** Opens this process's staging folder and removes those of dead ones. */
 export async function openStaging({
   folder,
   log,
   maxAgeMs = 60 * 60 * 1000,
 }: StagingOptions): Promise<Staging> {
-  const self = processTag(process.pid);
-  if (self === undefined) throw new Error(`expected process ${process.pid} to exist, since it runs this`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await sweepDead(folder, log);
+  // A folder whose owner lives after all is made again by its next `put`.
+  await sweepProcessFolders(folder, '', (path) =>
+    log.info({ path }, 'removing the staged pixels of a dead process'),
+  );
   // A process may open several: the number tells them apart.
-  const own = join(folder, `${folderName(self)}-${opened++}`);
+  const own = join(folder, processFolderName('', String(opened++)));
 
   const stagedAt = new Map<string, number>();
   let waiting: (() => void)[] = [];
@@ -128,29 +126,3 @@ export async function openStaging({
 }
 
 let opened = 0;
-
-function folderName({ pid, started, space }: ProcessTag): string {
-  return `${space}-${pid}-${started}`;
-}
-
-async function sweepDead(folder: string, log: Logger): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const [, space, pid, started] = /^([0-9a-z]+)-(\d+)-(\d+)-\d+$/.exec(name) ?? [];
-    if (space === undefined || pid === undefined || started === undefined) continue;
-    const path = join(folder, name);
-    if (!(await isDead(path, space, Number(pid), started))) continue;
-    log.info({ path }, 'removing the staged pixels of a dead process');
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function isDead(path: string, space: string, pid: number, started: string): Promise<boolean> {
-  if (space === processTag(process.pid)?.space) return processTag(pid)?.started !== started;
-  // A folder whose owner lives after all is made again by its next `put`.
-  const changed = await stat(path).then(
-    ({ mtimeMs }) => mtimeMs,
-    // Another worker has just swept it.
-    () => Date.now(),
-  );
-  return Date.now() - changed > FOREIGN_MAX_AGE_MS;
-}

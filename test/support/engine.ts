@@ -36,6 +36,11 @@ export async function isRunning(pid: number): Promise<boolean> {
   }
 }
 
+/** The names of the folders of a process's engines. */
+export function foldersOf(pid: number | undefined): RegExp {
+  return new RegExp(`^tdiff-[0-9a-z]+-${pid}-\\d+-[0-9a-z]+$`);
+}
+
 /** Numbers of the engines that this process has started, also of those that still load their model. */
 export function enginePids(): number[] {
   return readdirSync('/proc')

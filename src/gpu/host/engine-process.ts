@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import {
   OutOfMemory,
   type RenderError,
 } from '../../contract/errors.js';
+import { processFolderName, sweepProcessFolders } from '../../storage/process-folder.js';
 import type { EngineArguments } from '../engine/arguments.js';
 import { oomKills } from './oom-killer.js';
 
@@ -164,7 +166,7 @@ export abstract class EngineProcess {
 export class FreshProcess extends EngineProcess {
   static async spawn(options: EngineProcessOptions): Promise<FreshProcess> {
     // A socket's path has at most 107 bytes, so it can't lie in a folder of the user's choice.
-    const folder = await mkdtemp(join(tmpdir(), 'tdiff-'));
+    const folder = await makeEngineFolder(tmpdir());
     const engineArguments: EngineArguments = { ...options.arguments, socket: socketIn(folder) };
     const [command = process.execPath, ...rest] = [
       ...(await guards(options)),
@@ -192,6 +194,16 @@ export class FreshProcess extends EngineProcess {
   protected override askToEnd(): void {
     this.child.stdin?.end();
   }
+}
+
+const FOLDER_PREFIX = 'tdiff-';
+
+/** A folder for one engine of this process. Those of hosts that were killed, and could not remove theirs, go meanwhile. */
+export async function makeEngineFolder(parent: string): Promise<string> {
+  void sweepProcessFolders(parent, FOLDER_PREFIX).catch(() => {});
+  const folder = join(parent, processFolderName(FOLDER_PREFIX, randomBytes(4).toString('hex')));
+  await mkdir(folder, { mode: 0o700 });
+  return folder;
 }
 
 /** The command that starts an engine. */

@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { SnapshotInvalid } from '../../contract/errors.js';
+import { makeEngineFolder } from '../host/engine-process.js';
 
 const run = promisify(execFile);
 
@@ -64,9 +65,9 @@ export function isRecent(version: string): boolean {
  * A folder for one engine, which becomes its /run. In memory where that is possible: a socket's path there is short,
  * and CRIU believes its own notes about the kernel.
  */
-export async function makeEngineFolder(criu: Criu): Promise<string> {
+export async function makePrivateRun(criu: Criu): Promise<string> {
   const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const folder = await mkdtemp(join(parent, 'tdiff-'));
+  const folder = await makeEngineFolder(parent);
   const notes = await kernelNotes(criu, parent);
   if (notes !== undefined) await copyFile(notes, join(folder, KERNEL_FEATURES)).catch(() => {});
   return folder;

@@ -17,7 +17,7 @@ import {
   criuErrors,
   ENGINE_SOCKET,
   keepKernelNotes,
-  makeEngineFolder,
+  makePrivateRun,
   removeEngineFolder,
   restoreCommand,
 } from './criu.js';
@@ -36,7 +36,7 @@ export class CapturableProcess extends EngineProcess {
   #pid: number | undefined;
 
   static async spawn({ criu, arguments: engine, log }: CapturableOptions): Promise<CapturableProcess> {
-    const folder = await makeEngineFolder(criu);
+    const folder = await makePrivateRun(criu);
     const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true });
     const child = spawnCommand(
       [...(await guards({})), ...capturableCommand(folder, command)],
@@ -101,7 +101,7 @@ export class RestoredProcess extends EngineProcess {
 
   static async restore(options: RestoreOptions): Promise<RestoredProcess> {
     const { criu, snapshot, images, lockFile } = options;
-    const folder = await makeEngineFolder(criu);
+    const folder = await makePrivateRun(criu);
     const oomKillsBefore = await oomKills();
     const child = spawnCommand(
       [

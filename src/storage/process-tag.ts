@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 
 /** Names one life of one process, so that nobody takes a later process with the same number for it. */
@@ -41,7 +42,8 @@ function readPidSpace(): string {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').replaceAll('-', '').trim();
     const namespace = /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-    return `${boot.slice(0, 16)}${namespace}`;
+    // Short: it becomes a part of a socket's path.
+    return createHash('sha256').update(`${boot} ${namespace}`).digest('hex').slice(0, 10);
   } catch {
     return 'host';
   }
