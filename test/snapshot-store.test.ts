@@ -16,8 +16,14 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { FileDigests } from '../src/gpu/snapshot/file-digests.js';
 import { type SnapshotManifest, sizeOf } from '../src/gpu/snapshot/manifest.js';
-import { type FallbackReason, MOST_FAILURES, Unusable } from '../src/gpu/snapshot/store.js';
+import {
+  type FallbackReason,
+  MOST_FAILURES,
+  openSnapshotStore,
+  Unusable,
+} from '../src/gpu/snapshot/store.js';
 import { isRunning, smallItem } from './support/engine.js';
 import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -27,6 +33,7 @@ import {
   criu,
   NO_CRIU,
   type SnapshotPlace,
+  silent,
   snapshotPlace,
   snapshotTest,
 } from './support/snapshots.js';
@@ -261,11 +268,48 @@ describe('snapshots', () => {
 
   snapshotTest('a restore that succeeds makes earlier failures forgotten', async () => {
     const place = await copy();
-    await place.store.learn(slot, manifest.id, { failures: MOST_FAILURES - 1, lastFailure: 'bad luck' });
+    await place.store.learn(slot, manifest.id, () => ({
+      failures: MOST_FAILURES - 1,
+      lastFailure: 'bad luck',
+    }));
     const host = place.host();
     assert.equal((await host.ready()).start, 'restored');
     await until('it is forgotten', async () => (await place.store.open(slot)).experience.failures === 0);
     await host.close();
+  });
+
+  snapshotTest('what workers learn of one at the same time is all kept', async () => {
+    const place = await copy();
+    const stores = Array.from({ length: 12 }, () =>
+      openSnapshotStore({ cacheFolder: place.cacheFolder, log: silent }),
+    );
+    await Promise.all(
+      stores.map((store, number) =>
+        store.learn(slot, manifest.id, ({ failures }) => ({
+          failures: failures + 1,
+          ...(number === 5 && { usedAt: '2026-11-25T00:00:00.000Z' }),
+        })),
+      ),
+    );
+    const [listed] = await place.store.list();
+    assert.equal(listed?.experience?.failures, stores.length);
+    assert.equal(listed?.experience?.usedAt, '2026-11-25T00:00:00.000Z');
+  });
+
+  snapshotTest('digests that workers learn at the same time are all kept', async () => {
+    const folder = join(scratch, 'digests');
+    await mkdir(folder);
+    const names = Array.from({ length: 8 }, (_, number) => join(folder, `file-${number}`));
+    for (const name of names) await writeFile(name, name);
+    const memory = join(folder, 'state', 'file-digests.json');
+    await Promise.all(
+      names.map(async (name) => {
+        const digests = new FileDigests(memory);
+        await digests.facts(name);
+        await digests.remember();
+      }),
+    );
+    assert.equal(Object.keys(JSON.parse(await readFile(memory, 'utf8'))).length, names.length);
   });
 
   snapshotTest('two that make it at the same time make one', async () => {
@@ -377,14 +421,14 @@ describe('snapshots', () => {
     await host.close();
 
     const at = new Date().toISOString();
-    await place.store.learn(slot, manifest.id, { measured: { freshMs: 900, restoredMs: 300, at } });
+    await place.store.learn(slot, manifest.id, () => ({ measured: { freshMs: 900, restoredMs: 300, at } }));
     await using faster = place.host({ start: 'auto' });
     assert.equal((await faster.ready()).start, 'restored');
     await until(
       'its use is noted',
       async () => (await place.store.open(slot)).experience.usedAt !== undefined,
     );
-    await place.store.learn(slot, manifest.id, { measured: { freshMs: 300, restoredMs: 900, at } });
+    await place.store.learn(slot, manifest.id, () => ({ measured: { freshMs: 300, restoredMs: 900, at } }));
     await startsFresh(place, 'slower', { start: 'auto' });
   });
 

@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { writeAtomically } from '../../storage/atomic-write.js';
+import { withLock } from './lock.js';
 import type { FileFacts } from './manifest.js';
+
+/** Whoever writes what a host knows is done in milliseconds; one that stands still must not stop the others. */
+export const STATE_LOCK_S = 5;
 
 const Remembered = z.record(z.string(), z.string());
 
@@ -37,15 +41,21 @@ export class FileDigests {
     return signature(file).bytes === expected.bytes && (await this.facts(file)).sha256 === expected.sha256;
   }
 
-  /** Keeps what was learned for the next process. */
+  /** Keeps what was learned for the next process, beside what others have. */
   async remember(): Promise<void> {
     if (!this.#hasLearned) return;
     this.#hasLearned = false;
-    try {
-      await mkdir(dirname(this.memoryFile), { recursive: true, mode: 0o700 });
-      await writeAtomically(this.memoryFile, Buffer.from(JSON.stringify(this.#known)), {
+    const merge = async () => {
+      const merged = { ...(await this.#stored()), ...this.#known };
+      await writeAtomically(this.memoryFile, Buffer.from(JSON.stringify(merged)), {
         durable: false,
         mode: 0o600,
+      });
+    };
+    try {
+      await mkdir(dirname(this.memoryFile), { recursive: true, mode: 0o700 });
+      await withLock(join(dirname(this.memoryFile), 'locks', basename(this.memoryFile)), merge, {
+        wait: true,
       });
     } catch {
       // It only saves time.
@@ -53,13 +63,16 @@ export class FileDigests {
   }
 
   async #read(): Promise<Record<string, string>> {
-    if (this.#known) return this.#known;
-    try {
-      this.#known = Remembered.parse(JSON.parse(await readFile(this.memoryFile, 'utf8')));
-    } catch {
-      this.#known = {};
-    }
+    this.#known ??= await this.#stored();
     return this.#known;
+  }
+
+  async #stored(): Promise<Record<string, string>> {
+    try {
+      return Remembered.parse(JSON.parse(await readFile(this.memoryFile, 'utf8')));
+    } catch {
+      return {};
+    }
   }
 }
 

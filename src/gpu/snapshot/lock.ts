@@ -7,15 +7,15 @@ import { makeFolder } from '../../storage/make-folder.js';
 const LOCKED = 75;
 
 export interface LockOptions {
-  /** Whether to wait for the lock. Default: false. */
-  readonly wait?: boolean;
+  /** Whether to wait for the lock, or for how many seconds at most. Default: false. */
+  readonly wait?: boolean | number;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Does `work` while no other process of this host has the lock, however either of them ends: the kernel's lock is
  * held by a child that lives no longer than we do.
- * @returns undefined, with no work done, where another process has it
+ * @returns undefined, with no work done, where another process has it, and keeps it
  */
 export async function withLock<T>(
   file: string,
@@ -28,7 +28,7 @@ export async function withLock<T>(
     '--no-fork',
     '--conflict-exit-code',
     String(LOCKED),
-    ...(wait ? [] : ['--nonblock']),
+    ...(wait === true ? [] : wait === false ? ['--nonblock'] : ['--timeout', String(wait)]),
   ];
   // It ends with its standard input: with us.
   const child = spawn('flock', [...options, file, 'cat'], {

@@ -57,6 +57,8 @@ export interface RestoredEngine {
 }
 
 const RESTORE_TIMEOUT_MS = 10_000;
+/** Pruning goes by days. */
+const USE_NOTED_EVERY_MS = 60 * 60 * 1000;
 
 /** Restores engines of one kind, and makes the snapshot that they are restored from. */
 export class SnapshotStarter {
@@ -105,13 +107,20 @@ export class SnapshotStarter {
           throw new Unusable('damaged', 'the restored engine is not the one that was captured');
         }
         void process.removeFiles().catch(() => {});
-        void store.learn(slot, manifest.id, { failures: 0, usedAt: new Date().toISOString() });
+        const usedMs = Date.now() - Date.parse(experience.usedAt ?? manifest.capturedAt);
+        // The first picture waits for the same cores: what is known well enough is not written again.
+        if (experience.failures === 0 && experience.usedAt !== undefined && usedMs < USE_NOTED_EVERY_MS)
+          return;
+        void store.learn(slot, manifest.id, () => ({ failures: 0, usedAt: new Date().toISOString() }));
       },
       async failed(error) {
         const reason =
           error instanceof Unusable ? error.reason : error instanceof EngineStalled ? 'timeout' : 'failed';
         const message = error instanceof Error ? error.message : String(error);
-        await store.learn(slot, manifest.id, { failures: experience.failures + 1, lastFailure: message });
+        await store.learn(slot, manifest.id, ({ failures }) => ({
+          failures: failures + 1,
+          lastFailure: message,
+        }));
         return new Unusable(reason, message, { cause: error });
       },
     };
@@ -183,7 +192,7 @@ export class SnapshotStarter {
       restoredMs: Math.round(Math.min(...times.restored)),
       at: new Date().toISOString(),
     };
-    await store.learn(slot, manifest.id, { measured });
+    await store.learn(slot, manifest.id, () => ({ measured }));
     log.info({ slot, ...measured }, 'both ways to start measured');
   }
 

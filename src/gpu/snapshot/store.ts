@@ -7,7 +7,7 @@ import { syncFolder, writeAtomically } from '../../storage/atomic-write.js';
 import { errorCode } from '../../storage/file-error.js';
 import { makeFolder } from '../../storage/make-folder.js';
 import { IMAGES } from './capture.js';
-import { digestOf, FileDigests } from './file-digests.js';
+import { digestOf, FileDigests, STATE_LOCK_S } from './file-digests.js';
 import { differenceOf } from './identity.js';
 import { withLock } from './lock.js';
 import { type SnapshotIdentity, SnapshotManifest } from './manifest.js';
@@ -191,21 +191,31 @@ export class SnapshotStore {
       if (errorCode(error) === 'ENOENT') return;
       log.warn({ err: error, slot }, 'snapshot can not be moved, this host will not use it');
       const manifest = await this.#manifestIn(join(folder, slot)).catch(() => undefined);
-      await this.learn(slot, manifest?.id ?? 'unreadable', { rejected: { reason, message } });
+      await this.learn(slot, manifest?.id ?? 'unreadable', () => ({ rejected: { reason, message } }));
     }
   }
 
-  /** Adds to what this host knows of a snapshot. */
-  async learn(slot: string, id: string, change: Partial<Omit<Experience, 'id'>>): Promise<void> {
-    const experience = { ...(await this.#experienceOf(slot, id)), ...change, id };
+  /**
+   * Adds to what this host knows of a snapshot. Never throws.
+   * @param change what is new, given what is known, which nobody else changes meanwhile
+   */
+  async learn(
+    slot: string,
+    id: string,
+    change: (known: Experience) => Partial<Omit<Experience, 'id'>>,
+  ): Promise<void> {
+    const { stateFolder, log } = this.options;
+    const learn = async () => {
+      const known = await this.#experienceOf(slot, id);
+      const experience = Buffer.from(JSON.stringify({ ...known, ...change(known), id }));
+      await writeAtomically(this.#experienceFile(slot), experience, { durable: false, mode: 0o600 });
+    };
     try {
-      await mkdir(this.options.stateFolder, { recursive: true, mode: 0o700 });
-      await writeAtomically(this.#experienceFile(slot), Buffer.from(JSON.stringify(experience)), {
-        durable: false,
-        mode: 0o600,
-      });
+      await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+      const learned = await withLock(join(stateFolder, LOCKS, slot), learn, { wait: STATE_LOCK_S });
+      if (!learned) throw new Error(`another process has held the lock of ${slot} for ${STATE_LOCK_S} s`);
     } catch (error) {
-      this.options.log.warn({ err: error, slot }, 'what was learned of a snapshot can not be kept');
+      log.warn({ err: error, slot }, 'what was learned of a snapshot can not be kept');
     }
   }
 
