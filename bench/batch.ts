@@ -15,17 +15,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Client } from '@temporalio/client';
 import { pino } from 'pino';
-import { cacheFolder } from '../src/cli/cache-folder.js';
-import { startEmbeddedServer } from '../src/cli/embedded-server.js';
-import { findTemporal } from '../src/cli/install-temporal.js';
 import { temporalSdkLoader } from '../src/cli/temporal-sdk.js';
 import type { CatalogHandle } from '../src/client/catalog-handle.js';
-import { DiffusionClient } from '../src/client/diffusion-client.js';
 import { createEngineHost } from '../src/gpu/host.js';
 import { packageRoot } from '../src/package-root.js';
 import { publishSection, type Timing, table, timing } from './report.js';
+import { startServer } from './server.js';
 import { WindowBatcher } from './window-batcher.js';
 
 const { values } = parseArgs({
@@ -54,19 +50,8 @@ const requests = Array.from({ length: items }, (_, seed) => ({
 }));
 type Item = (typeof requests)[number];
 
-const server = await startEmbeddedServer({
-  program: await findTemporal({
-    path: process.env.PATH ?? '',
-    cacheFolder: cacheFolder(),
-    loadSdk,
-    notify: console.error,
-    signal: new AbortController().signal,
-  }),
-  loadSdk,
-  signal: new AbortController().signal,
-});
-const client = new Client({ connection: server.connection, namespace: server.namespace });
-const diffusion = new DiffusionClient(client);
+const server = await startServer(loadSdk);
+const { client, diffusion } = server;
 
 let worker: ChildProcess | undefined;
 

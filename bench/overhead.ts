@@ -15,14 +15,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Client } from '@temporalio/client';
 import { pino } from 'pino';
 import { encodePicture } from '../src/activities/encode.js';
 import { cacheFolder } from '../src/cli/cache-folder.js';
-import { startEmbeddedServer } from '../src/cli/embedded-server.js';
-import { findTemporal } from '../src/cli/install-temporal.js';
 import { temporalSdkLoader } from '../src/cli/temporal-sdk.js';
-import { DiffusionClient } from '../src/client/diffusion-client.js';
 import type { JobHandle } from '../src/client/job-handle.js';
 import type { PublishedImage, RenderItem } from '../src/contract/job.js';
 import { createEngineHost, type EngineHost } from '../src/gpu/host.js';
@@ -30,6 +26,7 @@ import { packageRoot } from '../src/package-root.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
 import { createGpuWorker } from '../src/worker/gpu-worker.js';
 import { publishSection, table, timing } from './report.js';
+import { startServer } from './server.js';
 
 const { values } = parseArgs({
   options: {
@@ -62,19 +59,8 @@ function row(name: string, sample: readonly number[], more = ''): string[] {
   return [name, ms(median), ms(p95(sample)), ms(min), ms(max), String(runs), more];
 }
 
-const server = await startEmbeddedServer({
-  program: await findTemporal({
-    path: process.env.PATH ?? '',
-    cacheFolder: cacheFolder(),
-    loadSdk,
-    notify: console.error,
-    signal: new AbortController().signal,
-  }),
-  loadSdk,
-  signal: new AbortController().signal,
-});
-const client = new Client({ connection: server.connection, namespace: server.namespace });
-const diffusion = new DiffusionClient(client);
+const server = await startServer(loadSdk);
+const { client, diffusion } = server;
 
 /** One render, as the engine's own log has it: milliseconds since 1970. */
 interface Rendered {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import sharp from 'sharp';
@@ -17,18 +17,14 @@ import {
   PromptRejected,
 } from '../src/contract/errors.js';
 import type { EngineHost, RenderOptions } from '../src/gpu/host.js';
-import type { BlobStore } from '../src/storage/blob-store.js';
-import { createFolderStore } from '../src/storage/folder-store.js';
-import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
-import { emojiHost } from './support/engine.js';
 import { levelDifference } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
-import { loadSdk, log, startTestServer, type TestServer } from './support/temporal.js';
+import { sharedEngine } from './support/shared-engine.js';
+import { loadSdk, log } from './support/temporal.js';
 import { until } from './support/waiting.js';
-import { startDiffusionWorker, startHostWorkers, withParts } from './support/workers.js';
+import { startDiffusionWorker } from './support/workers.js';
 
 const scratch = scratchFolder();
-let folders = 0;
 const small = { prompt: 'a red heart', width: 64, height: 64, steps: 2 };
 
 describe('before anything is sent', () => {
@@ -75,25 +71,8 @@ describe('before anything is sent', () => {
 });
 
 describe('a batch', () => {
-  let server: TestServer;
-  let host: EngineHost;
-  let out: string;
-  let store: BlobStore;
-  before(async () => {
-    server = await startTestServer();
-    host = emojiHost();
-  });
-  after(async () => {
-    await host.close();
-    await server.close();
-  });
-  beforeEach(() => {
-    out = join(scratch, `out-${folders++}`);
-    store = createFolderStore(out);
-  });
-
-  const lent = (render: EngineHost['render'] = (options) => host.render(options)): EngineHost =>
-    withParts(host, { render, close: async () => {} });
+  const shared = sharedEngine(scratch);
+  const { lent, withWorker, withHost } = shared;
 
   /** What the engine was asked to draw, call by call. */
   function watched(also: (options: RenderOptions) => void = () => {}) {
@@ -101,35 +80,9 @@ describe('a batch', () => {
     const render: EngineHost['render'] = (options) => {
       calls.push(options.items.map(({ seed }) => seed));
       also(options);
-      return host.render(options);
+      return shared.host.render(options);
     };
     return { calls, host: lent(render) };
-  }
-
-  async function withWorker<T>(
-    options: Partial<Parameters<typeof startDiffusionWorker>[1]>,
-    work: (worker: DiffusionWorker) => Promise<T>,
-  ): Promise<T> {
-    const worker = await startDiffusionWorker(server, { store, host: lent(), ...options });
-    try {
-      return await work(worker);
-    } finally {
-      await worker.stop();
-    }
-  }
-
-  async function withHost<T>(parts: Partial<Parameters<typeof startHostWorkers>[1]>, work: () => Promise<T>) {
-    return withWorker({ roles: ['jobs'] }, async () => {
-      const staging = await openStaging({ folder: join(scratch, 'staging'), log });
-      const queue = `host-${folders++}`;
-      const workers = await startHostWorkers(server, { host: lent(), staging, store, queue, ...parts });
-      try {
-        return await work();
-      } finally {
-        await workers.stop();
-        await staging.close();
-      }
-    });
   }
 
   const statuses = (items: readonly BatchItemResult[]) => items.map(({ status }) => status);
@@ -148,7 +101,7 @@ describe('a batch', () => {
         { ...small, seed: 1, output: { format: 'webp' as const } },
         { ...small, seed: 9, steps: 3 },
       ];
-      const handle = await server.diffusion.batch({ items, tags: { for: 'test' } });
+      const handle = await shared.server.diffusion.batch({ items, tags: { for: 'test' } });
       const result = await handle.result();
       assert.equal(result.partial, false);
       assert.deepEqual(calls.map((seeds) => seeds.toSorted()).toSorted(), [[0, 1, 3], [2], [9]]);
@@ -161,9 +114,9 @@ describe('a batch', () => {
       assert.equal(images[0]?.[0]?.url, images[4]?.[1]?.url);
       assert.equal(images[0]?.[0]?.pixelsSha256, images[5]?.[0]?.pixelsSha256);
       assert.match(images[5]?.[0]?.url ?? '', /\.webp$/);
-      const names = (await readdir(join(out, 'blobs'))).length;
+      const names = (await readdir(join(shared.out, 'blobs'))).length;
       assert.equal(names, 6);
-      const { tags, workflowId } = await readProvenance(await store.get(images[3]?.[0]?.url ?? ''));
+      const { tags, workflowId } = await readProvenance(await shared.store.get(images[3]?.[0]?.url ?? ''));
       assert.deepEqual([tags, workflowId], [{ for: 'test' }, handle.id]);
       assert.ok(result.gpuMs > 0);
     });
@@ -172,12 +125,12 @@ describe('a batch', () => {
   test('has the pictures that single renders of the same seeds have', async () => {
     await withWorker({}, async () => {
       const seeds = [11, 12, 13, 14, 15];
-      const batch = await server.diffusion.batch({ items: seeds.map((seed) => ({ ...small, seed })) });
+      const batch = await shared.server.diffusion.batch({ items: seeds.map((seed) => ({ ...small, seed })) });
       const { items } = await batch.result();
       for (const [place, seed] of seeds.entries()) {
         const item = items[place];
         assert.ok(item?.status === 'done');
-        const [image] = (await (await server.diffusion.generate({ ...small, seed })).result()).images;
+        const [image] = (await (await shared.server.diffusion.generate({ ...small, seed })).result()).images;
         const [together, alone] = await Promise.all(
           [item.images[0]?.url, image?.url].map((url) =>
             sharp(fileURLToPath(url ?? ''))
@@ -201,7 +154,7 @@ describe('a batch', () => {
     // Whichever comes second.
     const gated = lent(async (options) => {
       if (++calls === 2) await gate;
-      return host.render(options);
+      return shared.host.render(options);
     });
     await withWorker({ host: gated }, async () => {
       const items = [
@@ -209,7 +162,7 @@ describe('a batch', () => {
         { ...small, seed: 2, width: 128 },
         { ...small, seed: 3, width: 1024 },
       ];
-      const handle = await server.diffusion.batch({ items });
+      const handle = await shared.server.diffusion.batch({ items });
       const seen: number[] = [];
       for await (const item of handle.items()) {
         seen.push(item.index);
@@ -222,7 +175,8 @@ describe('a batch', () => {
       assert.deepEqual(seen.toSorted(), [0, 1, 2]);
       assert.equal(seen[0], 2);
       const again: number[] = [];
-      for await (const item of (await server.diffusion.batchJob(handle.id)).items()) again.push(item.index);
+      for await (const item of (await shared.server.diffusion.batchJob(handle.id)).items())
+        again.push(item.index);
       assert.deepEqual(again, [0, 1, 2]);
     });
   });
@@ -238,7 +192,7 @@ describe('a batch', () => {
         { ...small, prompt: 'a star', model: 'unheard-of' },
         { ...small, prompt: 'a car', width: 1024 },
       ];
-      const result = await (await server.diffusion.batch({ items })).result();
+      const result = await (await shared.server.diffusion.batch({ items })).result();
       assert.equal(result.partial, true);
       assert.deepEqual(failures(result.items), [
         [1, 'PromptRejected'],
@@ -257,7 +211,7 @@ describe('a batch', () => {
     });
     await withHost({ host }, async () => {
       const items = [11, 12, 13, 14].map((seed) => ({ ...small, seed }));
-      const result = await (await server.diffusion.batch({ items })).result();
+      const result = await (await shared.server.diffusion.batch({ items })).result();
       assert.deepEqual(statuses(result.items), ['done', 'done', 'failed', 'done']);
       assert.deepEqual(failures(result.items), [[2, 'EngineCrashed']]);
       assert.equal(killed, 3 + 5);
@@ -269,12 +223,12 @@ describe('a batch', () => {
     const tight = lent((options) => {
       calls.push(options.items.length);
       if (options.items.length > 2) throw new OutOfMemory('no room');
-      return host.render(options);
+      return shared.host.render(options);
     });
     const cacheFolder = join(scratch, 'tight');
     await withWorker({ host: tight, cacheFolder }, async () => {
       const items = Array.from({ length: 8 }, (_, seed) => ({ ...small, seed }));
-      const result = await (await server.diffusion.batch({ items })).result();
+      const result = await (await shared.server.diffusion.batch({ items })).result();
       assert.deepEqual(new Set(statuses(result.items)), new Set(['done']));
       assert.deepEqual(calls, [8, 4, 2, 2, 2, 2]);
     });
@@ -293,7 +247,7 @@ describe('a batch', () => {
     const { calls, host } = watched();
     await withHost({ staging: forgetful, host }, async () => {
       const items = [21, 22, 23].map((seed) => ({ ...small, seed }));
-      const result = await (await server.diffusion.batch({ items })).result();
+      const result = await (await shared.server.diffusion.batch({ items })).result();
       assert.equal(result.partial, false);
       assert.deepEqual(calls, [[21, 22, 23], [22]]);
       await staging.drained();
@@ -309,20 +263,20 @@ describe('a batch', () => {
     const patient = lent(async (options) => {
       if (++drawing === 2) both();
       await together;
-      return host.render(options);
+      return shared.host.render(options);
     });
     const { NativeConnection } = await loadSdk();
     // A connection takes one worker a queue.
-    const connection = await NativeConnection.connect({ address: server.address });
+    const connection = await NativeConnection.connect({ address: shared.server.address });
     try {
       await withHost({ host: patient }, async () => {
         const other = await startDiffusionWorker(
-          { ...server, connection },
-          { store, host: patient, roles: ['gpu'] },
+          { ...shared.server, connection },
+          { store: shared.store, host: patient, roles: ['gpu'] },
         );
         try {
           const items = [31, 32, 33].map((seed) => ({ ...small, seed }));
-          const result = await (await server.diffusion.batch({ items, maxBatch: 2 })).result();
+          const result = await (await shared.server.diffusion.batch({ items, maxBatch: 2 })).result();
           assert.equal(result.partial, false);
         } finally {
           await other.stop();
@@ -337,39 +291,41 @@ describe('a batch', () => {
     const staging = await openStaging({ folder: join(scratch, 'staging'), log });
     await withHost({ staging }, async () => {
       const items = Array.from({ length: 12 }, (_, seed) => ({ ...small, width: 256, steps: 50, seed }));
-      const handle = await server.diffusion.batch({ items, maxBatch: 2 });
-      await until('it is drawing', () => host.state.name === 'rendering');
+      const handle = await shared.server.diffusion.batch({ items, maxBatch: 2 });
+      await until('it is drawing', () => shared.host.state.name === 'rendering');
       await handle.cancel();
       await assert.rejects(handle.result(), JobCancelled);
       await staging.drained();
-      await (await server.diffusion.generate(small)).result();
+      await (await shared.server.diffusion.generate(small)).result();
     });
   });
 
   test('of the same key is the same batch, and another one is refused', async () => {
     await withWorker({}, async () => {
       const request = { items: [small, { ...small, prompt: 'a tree' }], idempotencyKey: 'order-1' };
-      const first = await server.diffusion.batch(request);
-      const second = await server.diffusion.batch(request);
+      const first = await shared.server.diffusion.batch(request);
+      const second = await shared.server.diffusion.batch(request);
       assert.equal(first.id, 'generate-batch/order-1');
       assert.equal(second.runId, first.runId);
       await first.result();
       await assert.rejects(
-        server.diffusion.batch({ ...request, items: [small] }),
+        shared.server.diffusion.batch({ ...request, items: [small] }),
         (error) => error instanceof InvalidRequest && /generate-batch\/order-1 has it/.test(error.message),
       );
-      await assert.rejects(server.diffusion.job(first.id), /expected a job of temporal-diffusion/);
+      await assert.rejects(shared.server.diffusion.job(first.id), /expected a job of temporal-diffusion/);
     });
   });
 
   test('of 200 items stays within a bounded history', async () => {
     await withWorker({}, async () => {
       const items = Array.from({ length: 200 }, (_, seed) => ({ ...small, steps: 1, seed }));
-      const handle = await server.diffusion.batch({ items });
+      const handle = await shared.server.diffusion.batch({ items });
       const result = await handle.result();
       assert.equal(result.partial, false);
-      const { events } = await server.client.workflow.getHandle(handle.id, handle.runId).fetchHistory();
-      const { raw } = await server.client.workflow.getHandle(handle.id, handle.runId).describe();
+      const { events } = await shared.server.client.workflow
+        .getHandle(handle.id, handle.runId)
+        .fetchHistory();
+      const { raw } = await shared.server.client.workflow.getHandle(handle.id, handle.runId).describe();
       const bytes = Number(raw.workflowExecutionInfo?.historySizeBytes);
       if (process.env.TEST_FIGURES) console.log({ events: events?.length, bytes });
       // 25 GPU batches of two activities each, and the workflow's own tasks.

@@ -2,9 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { cacheFolder } from '../../src/cli/cache-folder.js';
+import { temporalProgram } from '../../bench/server.js';
 import { freePort } from '../../src/cli/embedded-server.js';
-import { findTemporal } from '../../src/cli/install-temporal.js';
 import { DiffusionClient } from '../../src/client/diffusion-client.js';
 import { loadSdk } from './temporal.js';
 import { until } from './waiting.js';
@@ -28,13 +27,7 @@ export async function createDurableServer(
   folder: string,
   settings: readonly string[] = [],
 ): Promise<DurableServer> {
-  const program = await findTemporal({
-    path: process.env.PATH ?? '',
-    cacheFolder: cacheFolder(),
-    loadSdk,
-    notify: (message) => console.log(message),
-    signal: new AbortController().signal,
-  });
+  const program = await temporalProgram(loadSdk);
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--db-filename', join(folder, 'temporal.db')];
