@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import sharp from 'sharp';
+import { z } from 'zod';
+import { isSignalled } from '../src/activities/progress-report.js';
 import { readProvenance } from '../src/activities/provenance.js';
 import { openStaging, type Staging } from '../src/activities/staging.js';
+import type { JobHandle } from '../src/client/job-handle.js';
 import {
   ClaimLost,
   EngineCrashed,
@@ -21,13 +25,13 @@ import {
 import type { PublishedImage } from '../src/contract/job.js';
 import { DIFFUSION_QUEUE } from '../src/contract/queues.js';
 import type { GenerateRequestInput } from '../src/contract/request.js';
-import type { EngineHost } from '../src/gpu/host.js';
+import { STEP_SIGNALS_APART_MS } from '../src/contract/workflow-types.js';
 import type { BlobStore } from '../src/storage/blob-store.js';
-import { createFolderStore } from '../src/storage/folder-store.js';
 import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { emojiHost } from './support/engine.js';
 import { scratchFolder } from './support/scratch.js';
-import { loadSdk, log, startTestServer, type TestServer } from './support/temporal.js';
+import { sharedEngine } from './support/shared-engine.js';
+import { loadSdk, log } from './support/temporal.js';
 import { until } from './support/waiting.js';
 import { startDiffusionWorker, startHostWorkers, withParts } from './support/workers.js';
 
@@ -40,68 +44,27 @@ const small = {
 } satisfies GenerateRequestInput;
 
 const scratch = scratchFolder();
-let folders = 0;
-let out: string;
-let store: BlobStore;
-beforeEach(() => {
-  out = join(scratch, `out-${folders++}`);
-  store = createFolderStore(out);
-});
-
-let server: TestServer;
-/** One engine for all tests that leave it whole. */
-let host: EngineHost;
-before(async () => {
-  server = await startTestServer();
-  host = emojiHost();
-});
-after(async () => {
-  await host.close();
-  await server.close();
-});
-
-/** The shared engine for a worker that must not close it. */
-const lent = (render: EngineHost['render'] = (options) => host.render(options)): EngineHost =>
-  withParts(host, { render, close: async () => {} });
-
-/** Runs `work` beside a whole worker with the shared engine. */
-async function withWorker<T>(
-  options: Partial<Parameters<typeof startDiffusionWorker>[1]>,
-  work: (worker: DiffusionWorker) => Promise<T>,
-): Promise<T> {
-  const worker = await startDiffusionWorker(server, { store, host: lent(), ...options });
-  try {
-    return await work(worker);
-  } finally {
-    await worker.stop();
-  }
-}
-
-/** Runs `work` beside a worker for workflows, and host workers of the given parts. */
-async function withHost<T>(
-  parts: Partial<Parameters<typeof startHostWorkers>[1]>,
-  work: () => Promise<T>,
-): Promise<T> {
-  return withWorker({ roles: ['jobs'] }, async () => {
-    const staging = await openStaging({ folder: join(scratch, 'staging'), log });
-    const workers = await startHostWorkers(server, {
-      host,
-      staging,
-      store,
-      queue: `host-${folders++}`,
-      ...parts,
-    });
-    try {
-      return await work();
-    } finally {
-      await workers.stop();
-      await staging.close();
-    }
-  });
-}
+const shared = sharedEngine(scratch);
+const { lent, withWorker, withHost } = shared;
+let names = 0;
 
 async function statusOf(id: string): Promise<string> {
-  return (await server.client.workflow.getHandle(id).describe()).status.name;
+  return (await shared.server.client.workflow.getHandle(id).describe()).status.name;
+}
+
+async function isPending({ id }: JobHandle, activity: string): Promise<boolean> {
+  const { raw } = await shared.server.client.workflow.getHandle(id).describe();
+  return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === activity);
+}
+
+async function stepOf(handle: JobHandle): Promise<number | undefined> {
+  return (await handle.progress()).images[0]?.step;
+}
+
+/** What Temporal's UI shows. */
+async function detailsOf({ id }: JobHandle): Promise<string | undefined> {
+  const metadata = await shared.server.client.workflow.getHandle(id).query('__temporal_workflow_metadata');
+  return z.object({ currentDetails: z.string() }).parse(metadata).currentDetails;
 }
 
 async function pixelsOf({ url }: PublishedImage): Promise<string> {
@@ -117,7 +80,7 @@ async function filesIn(folder: string): Promise<string[]> {
 describe('a job', () => {
   test('ends with pictures that lie in the store and know how they were made', async () => {
     await withWorker({}, async () => {
-      const handle = await server.diffusion.generate({
+      const handle = await shared.server.diffusion.generate({
         ...small,
         count: 3,
         seed: 2 ** 32 - 2,
@@ -135,11 +98,11 @@ describe('a job', () => {
         assert.equal(await pixelsOf(image), image.pixelsSha256);
         assert.equal(
           createHash('sha256')
-            .update(await store.get(image.blobUrl))
+            .update(await shared.store.get(image.blobUrl))
             .digest('hex'),
           image.sha256,
         );
-        const provenance = await readProvenance(await store.get(image.url));
+        const provenance = await readProvenance(await shared.store.get(image.url));
         assert.equal(provenance.workflowId, handle.id);
         assert.equal(provenance.runId, handle.runId);
         assert.equal(provenance.seed, image.seed);
@@ -148,41 +111,82 @@ describe('a job', () => {
         assert.ok(Object.values(image.stages).every((ms) => ms >= 0));
         assert.ok(image.stages.denoiseMs > 0);
       }
-      assert.equal((await filesIn(out)).length, 6);
+      assert.equal((await filesIn(shared.out)).length, 6);
     });
   });
 
   test('stores in the format and quality that it was asked for', async () => {
     await withWorker({}, async () => {
       for (const format of ['jpeg', 'webp', 'avif'] as const) {
-        const handle = await server.diffusion.generate({ ...small, output: { format, quality: 50 } });
+        const handle = await shared.server.diffusion.generate({ ...small, output: { format, quality: 50 } });
         const [image] = (await handle.result()).images;
         assert.ok(image);
         assert.match(image.url, format === 'jpeg' ? /\.jpg$/ : new RegExp(`\\.${format}$`));
-        assert.equal((await readProvenance(await store.get(image.url))).seed, 7);
+        assert.equal((await readProvenance(await shared.store.get(image.url))).seed, 7);
       }
     });
   });
 
   test('puts nothing larger than a few KB into its history, however long the prompt', async () => {
     await withWorker({}, async () => {
-      const handle = await server.diffusion.generate({ ...small, prompt: 'heart '.repeat(333) });
+      const handle = await shared.server.diffusion.generate({ ...small, prompt: 'heart '.repeat(333) });
       const { plan } = await handle.result();
       assert.equal(plan.truncated, true);
-      const { events } = await server.client.workflow.getHandle(handle.id, handle.runId).fetchHistory();
+      const { events } = await shared.server.client.workflow
+        .getHandle(handle.id, handle.runId)
+        .fetchHistory();
       const sizes = (events ?? []).map((event) => JSON.stringify(event).length);
       assert.ok(Math.max(...sizes) < 12_000, `largest event: ${Math.max(...sizes)} characters of JSON`);
     });
+  });
+
+  test('costs its server at most 40 events, whatever it has to tell', async () => {
+    const told = [1, 25, 50, 75, 99];
+    const slow = lent(async (options) => {
+      for (const step of told) {
+        options.onStep?.({ index: 0, seed: small.seed, step, of: 100 });
+        await setTimeout(STEP_SIGNALS_APART_MS);
+      }
+      const items = options.items.map((item) => ({ ...item, steps: 4 }));
+      return shared.host.render({ items });
+    });
+    const eventsOf = async (handle: JobHandle): Promise<number> => {
+      await handle.result();
+      const { events } = await shared.server.client.workflow.getHandle(handle.id).fetchHistory();
+      return events?.length ?? 0;
+    };
+    await withWorker({ host: slow }, async () => {
+      const handle = await shared.server.diffusion.generate({ ...small, steps: 100, preview: true });
+      // A query that comes while the job is being prepared costs a workflow task of its own.
+      await until('the image is being drawn', () => isPending(handle, 'generate'));
+      await until('the workflow knows of a step', async () => (await stepOf(handle)) === 25);
+      const { images } = await handle.progress();
+      assert.deepEqual(images, [{ index: 0, seed: small.seed, state: 'drawing', step: 25, of: 100 }]);
+      assert.equal(await detailsOf(handle), 'step 25 of 100 · 64×64 · seed 7');
+      assert.equal(await eventsOf(handle), 30);
+    });
+    const silent = lent(({ items }) => shared.host.render({ items }));
+    await withWorker({ host: silent, moderate: () => {} }, async () => {
+      const handle = await shared.server.diffusion.generate({ ...small, preview: true });
+      assert.equal(await eventsOf(handle), 24);
+    });
+  });
+
+  test('tells its workflow of three steps at most, and of none in the first second', () => {
+    const steps = Array.from({ length: 21 }, (_, step) => step);
+    const told = (sinceMs: number) => steps.filter((step) => isSignalled({ step, of: 20 }, sinceMs));
+    assert.deepEqual(told(STEP_SIGNALS_APART_MS), [5, 10, 15]);
+    assert.deepEqual(told(STEP_SIGNALS_APART_MS - 1), []);
   });
 
   test('that breaks the contract fails at once, also where it did not come through our client', async () => {
     await withWorker({}, async () => {
       const options = {
         taskQueue: DIFFUSION_QUEUE,
-        workflowId: `raw-${folders++}`,
+        workflowId: `raw-${names++}`,
         args: [{ prompt: '', seed: -1 }],
       };
-      const handle = await server.client.workflow.start('generateImage', options);
+      const handle = await shared.server.client.workflow.start('generateImage', options);
       await assert.rejects(handle.result(), (error) => {
         assert.ok(error instanceof Error && error.cause instanceof Error);
         assert.match(error.cause.message, /→ at prompt\n(?:.*\n)*.*→ at seed/);
@@ -194,7 +198,9 @@ describe('a job', () => {
   test("that asks for what its model can't do is refused in words", async () => {
     await withWorker({}, async () => {
       const refusal = async (request: Partial<GenerateRequestInput>): Promise<unknown> =>
-        (await server.diffusion.generate({ ...small, ...request })).result().catch((error: unknown) => error);
+        (await shared.server.diffusion.generate({ ...small, ...request }))
+          .result()
+          .catch((error: unknown) => error);
       const size = await refusal({ width: 1024 });
       assert.ok(size instanceof InvalidRequest);
       assert.match(
@@ -213,12 +219,12 @@ describe('a job', () => {
       if (prompt.includes('heart')) throw new PromptRejected('no hearts here');
     };
     await withWorker({ moderate }, async () => {
-      const handle = await server.diffusion.generate(small);
+      const handle = await shared.server.diffusion.generate(small);
       await assert.rejects(
         handle.result(),
         (error) => error instanceof PromptRejected && error.message === 'no hearts here',
       );
-      const { events } = await server.client.workflow.getHandle(handle.id).fetchHistory();
+      const { events } = await shared.server.client.workflow.getHandle(handle.id).fetchHistory();
       const scheduled = (events ?? []).map(
         (event) => event.activityTaskScheduledEventAttributes?.activityType?.name,
       );
@@ -229,7 +235,7 @@ describe('a job', () => {
 
 describe('whatever dies in between', () => {
   test('a job whose engine is killed between two steps ends with the picture that it would have had', async () => {
-    const [undisturbed] = await host.render({ items: [{ index: 0, ...small }] });
+    const [undisturbed] = await shared.host.render({ items: [{ index: 0, ...small }] });
     assert.ok(undisturbed);
     const mortal = emojiHost();
     let killed = 0;
@@ -248,7 +254,7 @@ describe('whatever dies in between', () => {
       },
     });
     await withWorker({ host: killer }, async () => {
-      const { images } = await (await server.diffusion.generate(small)).result();
+      const { images } = await (await shared.server.diffusion.generate(small)).result();
       assert.notEqual(killed, 0);
       assert.notEqual((await mortal.ready()).pid, killed);
       const digest = createHash('sha256').update(undisturbed.pixels).digest('hex');
@@ -261,13 +267,13 @@ describe('whatever dies in between', () => {
 
   test('a job whose engine dies at every attempt fails as crashed, after five of them', async () => {
     let attempts = 0;
-    const dying = withParts(host, {
+    const dying = withParts(shared.host, {
       async render() {
         throw new EngineCrashed(`the engine ended in mid-work, for the ${++attempts}th time`);
       },
     });
     await withHost({ host: dying }, async () => {
-      const handle = await server.diffusion.generate(small);
+      const handle = await shared.server.diffusion.generate(small);
       await assert.rejects(handle.result(), (error) => {
         assert.ok(error instanceof EngineCrashed);
         assert.match(error.message, /for the 5th time/);
@@ -279,13 +285,15 @@ describe('whatever dies in between', () => {
   test('a job whose host is gone before it published is drawn again on another', async () => {
     await withWorker({ roles: ['jobs'] }, async () => {
       const staging = await openStaging({ folder: join(scratch, 'staging'), log });
-      const doomed = await startHostWorkers(server, { host, staging, store, queue: 'host-doomed' });
-      await doomed.publishing.stop();
-      const handle = await server.diffusion.generate(small);
-      await until('the picture waits for its host to publish it', async () => {
-        const { raw } = await server.client.workflow.getHandle(handle.id).describe();
-        return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'publish');
+      const doomed = await startHostWorkers(shared.server, {
+        host: shared.host,
+        staging,
+        store: shared.store,
+        queue: 'host-doomed',
       });
+      await doomed.publishing.stop();
+      const handle = await shared.server.diffusion.generate(small);
+      await until('the picture waits for its host to publish it', () => isPending(handle, 'publish'));
       await doomed.stop();
       await staging.close();
 
@@ -301,7 +309,7 @@ describe('whatever dies in between', () => {
     const staging = await openStaging({ folder: join(scratch, 'staging'), log });
     let losses = 1;
     await withHost({ staging: losing(staging, () => losses-- > 0) }, async () => {
-      const { images } = await (await server.diffusion.generate(small)).result();
+      const { images } = await (await shared.server.diffusion.generate(small)).result();
       assert.equal(images.length, 1);
     });
   });
@@ -310,7 +318,7 @@ describe('whatever dies in between', () => {
     const staging = await openStaging({ folder: join(scratch, 'staging'), log });
     let drawings = 0;
     await withHost({ staging: losing(staging, () => ++drawings > 0) }, async () => {
-      const handle = await server.diffusion.generate(small);
+      const handle = await shared.server.diffusion.generate(small);
       await assert.rejects(handle.result(), (error) => {
         assert.ok(error instanceof ClaimLost);
         assert.match(error.message, /image 0 \(seed 7\) was drawn 3 times/);
@@ -323,21 +331,21 @@ describe('whatever dies in between', () => {
   test('a store that is away for a while costs no second drawing', async () => {
     let away = 2;
     let drawings = 0;
-    const counting = withParts(host, {
+    const counting = withParts(shared.host, {
       render(options) {
         drawings++;
-        return host.render(options);
+        return shared.host.render(options);
       },
     });
     const shaky: BlobStore = {
-      ...store,
+      ...shared.store,
       put(key, bytes, options) {
         if (away-- > 0) throw new StorageUnavailable('away');
-        return store.put(key, bytes, options);
+        return shared.store.put(key, bytes, options);
       },
     };
     await withHost({ host: counting, store: shaky }, async () => {
-      await (await server.diffusion.generate(small)).result();
+      await (await shared.server.diffusion.generate(small)).result();
       assert.equal(drawings, 1);
     });
   });
@@ -345,13 +353,13 @@ describe('whatever dies in between', () => {
   test('a store that refuses fails the job at once, with nothing left staged', async () => {
     const staging = await openStaging({ folder: join(scratch, 'staging'), log });
     const full: BlobStore = {
-      ...store,
+      ...shared.store,
       async put() {
         throw new StorageRefused('the disk is full: free some space');
       },
     };
     await withHost({ staging, store: full }, async () => {
-      const handle = await server.diffusion.generate({ ...small, count: 4 });
+      const handle = await shared.server.diffusion.generate({ ...small, count: 4 });
       await assert.rejects(handle.result(), (error) => {
         assert.ok(error instanceof StorageRefused);
         assert.equal(error.message, 'the disk is full: free some space');
@@ -359,7 +367,7 @@ describe('whatever dies in between', () => {
       });
       await staging.drained();
     });
-    assert.deepEqual(await filesIn(out), []);
+    assert.deepEqual(await filesIn(shared.out), []);
   });
 
   test('a worker that is stopped lets its running picture be finished and published', async () => {
@@ -367,7 +375,7 @@ describe('whatever dies in between', () => {
       let worker: DiffusionWorker | undefined;
       let stopping: Promise<void> | undefined;
       const observed = lent((options) =>
-        host.render({
+        shared.host.render({
           ...options,
           onStep(progress) {
             options.onStep?.(progress);
@@ -375,11 +383,15 @@ describe('whatever dies in between', () => {
           },
         }),
       );
-      worker = await startDiffusionWorker(server, { store, host: observed, roles: ['gpu'] });
-      const handle = await server.diffusion.generate(small);
+      worker = await startDiffusionWorker(shared.server, {
+        store: shared.store,
+        host: observed,
+        roles: ['gpu'],
+      });
+      const handle = await shared.server.diffusion.generate(small);
       const { images } = await handle.result();
       await stopping;
-      const { events } = await server.client.workflow.getHandle(handle.id).fetchHistory();
+      const { events } = await shared.server.client.workflow.getHandle(handle.id).fetchHistory();
       assert.equal((events ?? []).filter((event) => event.activityTaskTimedOutEventAttributes).length, 0);
       assert.equal(images.length, 1);
     });
@@ -391,7 +403,7 @@ describe('a job that is cancelled', () => {
     const staging = await openStaging({ folder: join(scratch, 'staging'), log });
     await withHost({ staging }, async () => {
       // Long enough that it can't be done before the cancellation arrives.
-      const handle = await server.diffusion.generate({
+      const handle = await shared.server.diffusion.generate({
         ...small,
         width: 256,
         height: 256,
@@ -407,18 +419,15 @@ describe('a job that is cancelled', () => {
       });
       assert.equal(await statusOf(handle.id), 'CANCELLED');
       await staging.drained();
-      assert.deepEqual(await filesIn(out), []);
-      await (await server.diffusion.generate(small)).result();
+      assert.deepEqual(await filesIn(shared.out), []);
+      await (await shared.server.diffusion.generate(small)).result();
     });
   });
 
   test('while it waits for a GPU ends at once', async () => {
     await withWorker({ roles: ['jobs'] }, async () => {
-      const handle = await server.diffusion.generate(small);
-      await until('it waits for a GPU', async () => {
-        const { raw } = await server.client.workflow.getHandle(handle.id).describe();
-        return (raw.pendingActivities ?? []).some(({ activityType }) => activityType?.name === 'generate');
-      });
+      const handle = await shared.server.diffusion.generate(small);
+      await until('it waits for a GPU', () => isPending(handle, 'generate'));
       await handle.cancel();
       await assert.rejects(handle.result(), JobCancelled);
     });
@@ -431,20 +440,20 @@ describe('a job that is cancelled', () => {
       publishing = resolve;
     });
     const away: BlobStore = {
-      ...store,
+      ...shared.store,
       async put() {
         publishing();
         throw new StorageUnavailable('away');
       },
     };
     await withHost({ staging, store: away }, async () => {
-      const handle = await server.diffusion.generate(small);
+      const handle = await shared.server.diffusion.generate(small);
       await reached;
       await handle.cancel();
       await assert.rejects(handle.result(), JobCancelled);
       await staging.drained();
     });
-    assert.deepEqual(await filesIn(out), []);
+    assert.deepEqual(await filesIn(shared.out), []);
   });
 });
 
@@ -455,7 +464,7 @@ test('a job that is cancelled while the store fails ends as cancelled, not as fa
     reached = resolve;
   });
   const away: BlobStore = {
-    ...store,
+    ...shared.store,
     async put() {
       reached();
       // Until the activity has been told that it is cancelled.
@@ -464,7 +473,7 @@ test('a job that is cancelled while the store fails ends as cancelled, not as fa
     },
   };
   await withHost({ staging, store: away }, async () => {
-    const handle = await server.diffusion.generate(small);
+    const handle = await shared.server.diffusion.generate(small);
     await storing;
     await handle.cancel();
     await assert.rejects(handle.result(), JobCancelled);
@@ -482,19 +491,19 @@ test('the images of a job are drawn by several hosts at the same time', async ()
   const patient = lent(async (options) => {
     if (++drawing === 2) both();
     await together;
-    return host.render(options);
+    return shared.host.render(options);
   });
   const { NativeConnection } = await loadSdk();
   // A connection takes one worker a queue.
-  const connection = await NativeConnection.connect({ address: server.address });
+  const connection = await NativeConnection.connect({ address: shared.server.address });
   try {
     await withHost({ host: patient }, async () => {
       const worker = await startDiffusionWorker(
-        { ...server, connection },
-        { store, host: patient, roles: ['gpu'] },
+        { ...shared.server, connection },
+        { store: shared.store, host: patient, roles: ['gpu'] },
       );
       try {
-        const { images } = await (await server.diffusion.generate({ ...small, count: 2 })).result();
+        const { images } = await (await shared.server.diffusion.generate({ ...small, count: 2 })).result();
         assert.deepEqual(
           images.map(({ index }) => index),
           [0, 1],

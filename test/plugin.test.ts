@@ -121,7 +121,7 @@ describe("a user's own worker with the plugin", () => {
     const job = await server.diffusion.generate({ prompt: 'a red heart', width: 64, height: 64, steps: 2 });
     const { images } = await job.result();
     assert.equal(images.length, 1);
-    assert.ok(intercepted.includes('preparePrompt'));
+    assert.ok(intercepted.includes('preparePromptAtOnce'));
     const { memo } = await server.client.workflow.getHandle(job.id).describe();
     assert.equal(memo?.seenBy, 'own interceptor');
     assert.equal(memo?.seed, job.seed);

@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import sharp from 'sharp';
 import type { StepProgress, StepUpdate } from '../contract/job.js';
-import { STEP_SIGNAL, STEP_SIGNALS } from '../contract/workflow-types.js';
+import { STEP_SIGNAL, STEP_SIGNALS, STEP_SIGNALS_APART_MS } from '../contract/workflow-types.js';
 import type { Preview } from '../gpu/engine/preview.js';
 
 export interface ProgressReportOptions {
@@ -23,6 +23,7 @@ export function createProgressReport(options: ProgressReportOptions): ProgressRe
   const { beat, client, workflowId, runId, signalled, log } = options;
   const workflow = client.workflow.getHandle(workflowId, runId);
   const latest = new Map<number, number>();
+  let signalledAt = performance.now();
 
   async function beatWithPreview(progress: StepProgress, preview: Preview): Promise<void> {
     const encoded = await encodePreview(preview);
@@ -35,7 +36,9 @@ export function createProgressReport(options: ProgressReportOptions): ProgressRe
     latest.set(progress.index, progress.step);
     beat(progress);
     if (preview) beatWithPreview(progress, preview).catch((error) => log.warn({ err: error }, 'no preview'));
-    if (signalled && isSignalled(progress)) {
+    const now = performance.now();
+    if (signalled && isSignalled(progress, now - signalledAt)) {
+      signalledAt = now;
       // A workflow that is over does not care, and one that can't be reached learns from the result.
       workflow
         .signal(STEP_SIGNAL, progress)
@@ -44,8 +47,12 @@ export function createProgressReport(options: ProgressReportOptions): ProgressRe
   };
 }
 
-/** The steps that divide an image's drawing into `STEP_SIGNALS` + 1 parts of about the same length. */
-export function isSignalled({ step, of }: Pick<StepProgress, 'step' | 'of'>): boolean {
+/**
+ * The steps that divide an image's drawing into `STEP_SIGNALS` + 1 parts of about the same length.
+ * @param sinceMs milliseconds since the workflow last heard of one, or since the drawing began
+ */
+export function isSignalled({ step, of }: Pick<StepProgress, 'step' | 'of'>, sinceMs: number): boolean {
+  if (sinceMs < STEP_SIGNALS_APART_MS) return false;
   const parts = STEP_SIGNALS + 1;
   return Array.from({ length: STEP_SIGNALS }, (_, part) => Math.round((of * (part + 1)) / parts)).some(
     (mark) => mark === step && step > 0 && step < of,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
+import { type GenerateJob, ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
 
 export const Milliseconds = z.number().nonnegative();
 const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
@@ -18,6 +18,16 @@ export const RenderPlan = z.strictObject({
   truncated: z.boolean(),
 });
 export type RenderPlan = z.infer<typeof RenderPlan>;
+
+/** What `preparePrompt` answers: the plan, and what the job needs of its request beside it, defaults filled in. */
+export interface PreparedJob {
+  readonly plan: RenderPlan;
+  readonly settings: JobSettings;
+}
+export type JobSettings = Pick<
+  GenerateJob,
+  'seed' | 'count' | 'output' | 'preview' | 'tags' | 'tenant' | 'tenantWeight'
+>;
 
 /** One image to draw. */
 export const RenderItem = z.strictObject({
@@ -103,7 +113,7 @@ export const ImageProgress = z.strictObject({
   seed: Seed,
   /** `waiting` for a GPU, `drawing`, `storing`, `stored`. */
   state: z.enum(['waiting', 'drawing', 'storing', 'stored']),
-  /** Steps that are known to be done; the workflow hears of some only, see `STEP_SIGNALS`. */
+  /** Steps that are known to be done; the workflow hears of some only, see `STEP_SIGNALS`, and of none of a quick drawing. */
   step: z.int().nonnegative(),
   of: z.int().positive(),
 });

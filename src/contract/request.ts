@@ -102,4 +102,6 @@ export type GenerateRequest = z.output<typeof GenerateRequest>;
 
 /** The workflow's input: the same with the seed drawn, so that history holds it before anything runs. */
 export const GenerateJob = z.strictObject({ ...fields, seed: Seed });
+/** What other clients than ours may write. */
+export type GenerateJobInput = z.input<typeof GenerateJob>;
 export type GenerateJob = z.output<typeof GenerateJob>;

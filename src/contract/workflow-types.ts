@@ -15,6 +15,13 @@ export const STEP_SIGNAL = 'step';
  */
 export const STEP_SIGNALS = 3;
 
+/**
+ * Milliseconds between two of them at least, and from the drawing's begin to the first. Each makes the workflow do a
+ * task: on a machine that draws on its own cores, a drawing of half a second took a tenth longer for them, and nobody
+ * can look at the workflow so soon.
+ */
+export const STEP_SIGNALS_APART_MS = 1000;
+
 /** Query of `generateBatch`, with the number of items that are known already: a `BatchPage` of those that finished after them. */
 export const BATCH_ITEMS_QUERY = 'finishedItems';
 

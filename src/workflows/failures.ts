@@ -32,6 +32,13 @@ export function clearFailure(error: unknown): unknown {
   return error;
 }
 
+/** Whether trying an activity again may help, by what it failed with. */
+export function mayPass(error: unknown): boolean {
+  if (!(error instanceof ActivityFailure)) return false;
+  const { cause } = error;
+  return cause instanceof ApplicationFailure ? !cause.nonRetryable : cause instanceof TimeoutFailure;
+}
+
 /** Whether `publish` failed because the pixels, or the host that has them, are gone. */
 export function pixelsAreLost(error: unknown): boolean {
   if (!(error instanceof ActivityFailure)) return false;

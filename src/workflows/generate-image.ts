@@ -4,33 +4,44 @@ import {
   isCancellation,
   log,
   proxyActivities,
+  proxyLocalActivities,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { GenerateActivities } from '../activities/generate.js';
 import type { PromptActivities } from '../activities/prompt.js';
 import type { PublishActivities } from '../activities/publish.js';
 import { ClaimLost } from '../contract/errors.js';
-import type { GenerateResult, PixelClaim, PublishedImage, RenderItem, RenderPlan } from '../contract/job.js';
+import type {
+  GenerateResult,
+  JobSettings,
+  PixelClaim,
+  PreparedJob,
+  PublishedImage,
+  RenderItem,
+  RenderPlan,
+} from '../contract/job.js';
 import { INTERACTIVE, priorityOf } from '../contract/priority.js';
-import { GenerateJob } from '../contract/request.js';
-import { clearFailure, failureOf, pixelsAreLost } from './failures.js';
-import { parseInput } from './parse-input.js';
+import type { GenerateJobInput } from '../contract/request.js';
+import { clearFailure, failureOf, mayPass, pixelsAreLost } from './failures.js';
 import { type ProgressTracker, trackProgress } from './progress.js';
-import { discarding, generating, MAX_DRAWINGS, preparing, publishing } from './retry.js';
+import { discarding, generating, MAX_DRAWINGS, preparing, preparingAtOnce, publishing } from './retry.js';
 
 const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
+const { preparePromptAtOnce } = proxyLocalActivities<PromptActivities>(preparingAtOnce);
 
-/** Draws one prompt's images and stores them. Ends with all of them, or with one clear failure and nothing staged. */
-export async function generateImage(input: GenerateJob): Promise<GenerateResult> {
-  const job = parseInput(GenerateJob, input);
+/**
+ * Draws one prompt's images and stores them. Ends with all of them, or with one clear failure and nothing staged.
+ * What it was started with is judged by the activity that prepares it: a schema here would be built anew for each job.
+ */
+export async function generateImage(input: GenerateJobInput): Promise<GenerateResult> {
   const progress = trackProgress();
   const { workflowId, runId } = workflowInfo();
   try {
-    const plan = await preparePrompt(job);
-    const items = itemsOf(job, plan);
+    const { plan, settings } = await prepare(input);
+    const items = itemsOf(settings, plan);
     progress.begin(items);
-    const images = await allOrNone(items.map((item) => () => drawAndPublish(item, job, plan, progress)));
-    return { workflowId, runId, plan, images, tags: job.tags };
+    const images = await allOrNone(items.map((item) => () => drawAndPublish(item, settings, plan, progress)));
+    return { workflowId, runId, plan, images, tags: settings.tags };
   } catch (error) {
     // An activity that was failing anyway when the job was cancelled reports that, not the cancellation.
     if (CancellationScope.current().consideredCancelled && !isCancellation(error)) {
@@ -40,31 +51,41 @@ export async function generateImage(input: GenerateJob): Promise<GenerateResult>
   }
 }
 
+async function prepare(input: GenerateJobInput): Promise<PreparedJob> {
+  try {
+    const prepared = await preparePromptAtOnce(input);
+    if (prepared) return prepared;
+  } catch (error) {
+    if (!mayPass(error)) throw error;
+  }
+  return preparePrompt(input);
+}
+
 /** One item an image, so that several hosts can share them. */
-function itemsOf(job: GenerateJob, { prompt, width, height, steps }: RenderPlan): RenderItem[] {
-  return Array.from({ length: job.count }, (_, index) => ({
+function itemsOf({ count, seed }: JobSettings, { prompt, width, height, steps }: RenderPlan): RenderItem[] {
+  return Array.from({ length: count }, (_, index) => ({
     index,
     prompt,
     width,
     height,
     steps,
-    seed: (job.seed + index) % 2 ** 32,
+    seed: (seed + index) % 2 ** 32,
   }));
 }
 
 /** Draws an image and stores it; draws it again where its host is gone before it is stored: seeds make that safe. */
 async function drawAndPublish(
   item: RenderItem,
-  job: GenerateJob,
+  settings: JobSettings,
   plan: RenderPlan,
   progress: ProgressTracker,
 ): Promise<PublishedImage> {
   for (let drawings = 1; ; drawings++) {
     progress.enter(item.index, 'waiting');
-    const claim = await draw(item, job, plan);
+    const claim = await draw(item, settings, plan);
     progress.enter(item.index, 'storing');
     try {
-      const image = await publish(claim, job, plan);
+      const image = await publish(claim, settings, plan);
       progress.enter(item.index, 'stored');
       return image;
     } catch (error) {
@@ -81,21 +102,21 @@ async function drawAndPublish(
   }
 }
 
-async function draw(item: RenderItem, job: GenerateJob, { model }: RenderPlan): Promise<PixelClaim> {
+async function draw(item: RenderItem, settings: JobSettings, { model }: RenderPlan): Promise<PixelClaim> {
   const summary = `image ${item.index}, seed ${item.seed}`;
-  const priority = priorityOf(INTERACTIVE, job);
+  const priority = priorityOf(INTERACTIVE, settings);
   const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), priority, summary });
-  const [claim] = await generate({ model, items: [item], preview: job.preview, signalled: true });
+  const [claim] = await generate({ model, items: [item], preview: settings.preview, signalled: true });
   if (claim === undefined)
     throw failureOf(new ClaimLost(`expected a claim for image ${item.index}, got none`));
   return claim;
 }
 
-function publish(claim: PixelClaim, job: GenerateJob, plan: RenderPlan): Promise<PublishedImage> {
+function publish(claim: PixelClaim, settings: JobSettings, plan: RenderPlan): Promise<PublishedImage> {
   const { workflowId, runId } = workflowInfo();
   const { model, prompt, steps } = plan;
   const summary = `image ${claim.index}, seed ${claim.seed}`;
-  const priority = priorityOf(INTERACTIVE, job);
+  const priority = priorityOf(INTERACTIVE, settings);
   const activities = proxyActivities<PublishActivities>({
     ...publishing(claim.hostQueue),
     priority,
@@ -103,8 +124,8 @@ function publish(claim: PixelClaim, job: GenerateJob, plan: RenderPlan): Promise
   });
   return activities.publish({
     claim,
-    output: job.output,
-    origin: { workflowId, runId, model, prompt, steps, tags: job.tags },
+    output: settings.output,
+    origin: { workflowId, runId, model, prompt, steps, tags: settings.tags },
   });
 }
 

@@ -1,4 +1,8 @@
-import { ActivityCancellationType, type ActivityOptions } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  type ActivityOptions,
+  type LocalActivityOptions,
+} from '@temporalio/workflow';
 import { Busy } from '../contract/errors.js';
 import { gpuQueue } from '../contract/queues.js';
 
@@ -6,6 +10,14 @@ import { gpuQueue } from '../contract/queues.js';
  * Every timeout, retry policy and queue of our workflows, with its reason. Which errors are retried at all is
  * fixed a kind in `contract/errors.ts`; the numbers here say how often and how soon.
  */
+
+/** `preparePromptAtOnce`, in the workflow's own task. */
+export const preparingAtOnce: LocalActivityOptions = {
+  // Milliseconds of work. While it runs, the task that it is part of stands: what takes longer (a model that is being
+  // read for the first time), or fails in a way that may pass, is left to `preparePrompt`.
+  scheduleToCloseTimeout: '2 seconds',
+  retry: { maximumAttempts: 1 },
+};
 
 /** `preparePrompt`, on the workflow's own queue. */
 export const preparing: ActivityOptions = {
