@@ -297,6 +297,21 @@ describe('with TEMPORAL_ADDRESS', () => {
     for (const line of worker.stderr.trim().split('\n')) assert.ok(JSON.parse(line).level >= 30, line);
   });
 
+  test('a worker takes nothing while its disk has less free than --min-free', async () => {
+    const argv = ['worker', '--storage', newFolder(), '--min-free', '1000000000', '--health-port', '0'];
+    const worker = new Command(argv, { cwd: newFolder(), env });
+    await worker.says('worker started');
+    const port = /"port":(\d+)/.exec(worker.stderr)?.[1];
+    const response = await fetch(`http://127.0.0.1:${port}/readyz`);
+    assert.equal(response.status, 503);
+    assert.match(
+      await response.text(),
+      /^the disk of \S+ is nearly full: \d+ MiB free, 1000000000 MiB needed$/m,
+    );
+    worker.kill('SIGTERM');
+    assert.equal(await worker.ended, 0, worker.stderr);
+  });
+
   test('a server that does not answer is named', async () => {
     const { code, stderr } = await runCommand(SMALL, {
       cwd: newFolder(),

@@ -32,12 +32,17 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --snapshots DIR      where snapshots are (default: in this package's cache folder)
   --grace SECONDS      what running pictures get when it is stopped (default: 30)
   --health-port PORT   answer GET /livez and GET /readyz there (default: do not)
+  --min-free MIB       begin no picture while the disk for staged pixels has less free (default: 512)
   --max-backlog N      refuse requests while about so many images wait for the model (default: never)
   --max-pixels N       pixels of all of a request's images together (default: 16777216)
   --verbose            log more, prompts among it
 
 The server is the one that TEMPORAL_ADDRESS, or a profile of Temporal's configuration, names; else localhost:7233.
 `;
+
+const MIB = 2 ** 20;
+/** What a number of bytes can hold exactly. */
+const MAX_MIB = Math.floor(Number.MAX_SAFE_INTEGER / MIB);
 
 const Options = z.object({
   model: ModelName.default('emoji'),
@@ -55,11 +60,12 @@ const Options = z.object({
   snapshots: z.string().optional(),
   grace: z.number().min(0).max(86_400).default(30),
   'health-port': z.int().min(0).max(65_535).optional(),
+  'min-free': z.int().min(0).max(MAX_MIB).optional(),
   'max-backlog': z.int().min(0).optional(),
   'max-pixels': z.int().min(1).optional(),
 });
 
-const NUMBERS = ['threads', 'grace', 'health-port', 'max-backlog', 'max-pixels'] as const;
+const NUMBERS = ['threads', 'grace', 'health-port', 'min-free', 'max-backlog', 'max-pixels'] as const;
 const NAMES = [
   'model',
   'checkpoint',
@@ -105,6 +111,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
     start: options.start,
     ...(options.snapshots !== undefined && { snapshotFolder: options.snapshots }),
     graceMs: options.grace * 1000,
+    ...(options['min-free'] !== undefined && { minFreeBytes: options['min-free'] * MIB }),
     limits: {
       ...(options['max-backlog'] !== undefined && { maxBacklog: options['max-backlog'] }),
       ...(options['max-pixels'] !== undefined && { maxPixels: options['max-pixels'] }),
