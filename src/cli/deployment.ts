@@ -10,7 +10,7 @@ export interface Deployment {
   readonly serverMs: number;
   /** Milliseconds until the engine could draw, where this command started it and it can by now. */
   engineMs(): number | undefined;
-  /** Which workers a job for this model needs and nobody runs, in words. */
-  missingWorkers(model: string): Promise<string[]>;
+  /** Why a job for this model has to wait at the moment, in words; empty where it does not. */
+  hindrances(model: string): Promise<string[]>;
   close(): Promise<void>;
 }

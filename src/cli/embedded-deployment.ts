@@ -63,7 +63,7 @@ export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions
       failed,
       serverMs,
       engineMs: () => engineMs,
-      missingWorkers: async () => [],
+      hindrances: () => worker.readiness(),
       async close() {
         const gone = server.failed.catch(() => 'gone' as const);
         // Without a server there is nobody whom the worker could take leave of, though it would try for a while.

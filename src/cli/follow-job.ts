@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobHandle } from '../client/job-handle.js';
+import type { Setback } from '../client/setbacks.js';
 import type { GenerateResult } from '../contract/job.js';
 import type { GenerateRequest } from '../contract/request.js';
 import type { Deployment } from './deployment.js';
@@ -9,8 +10,8 @@ import type { Progress } from './progress.js';
 
 /** How long a cancelled job gets to come to rest before the command ends without it. */
 const CANCEL_WITHIN_MS = 10_000;
-/** A job that is not done after this long may have nobody to do it. */
-const MISSING_WORKERS_AFTER_MS = 3_000;
+/** A job that is not done after this long may have nobody to do it, and so may one that goes on later. */
+const LOOK_EVERY_MS = 3_000;
 
 /**
  * Starts a job and shows how it gets on.
@@ -31,7 +32,7 @@ export async function followJob(
   const handle = await new DiffusionClient(new Client(deployment)).generate(request);
   const over = new AbortController();
   const showing = showSteps(handle, progress);
-  void warnOfMissingWorkers(deployment, request.model, progress, over.signal);
+  void tellHindrances(deployment, request.model, progress, over.signal);
   try {
     const result = await Promise.race([unlessAborted(handle.result(), signal), deployment.failed]);
     await showing;
@@ -47,7 +48,9 @@ export async function followJob(
 /** Never rejects: what the job ended with is told by its result. */
 async function showSteps(handle: JobHandle, progress: Progress): Promise<void> {
   try {
-    for await (const update of handle.updates()) progress.step(update);
+    const onSetback = ({ activity, message }: Setback) =>
+      progress.note(`${activity} failed and is tried again: ${message}`);
+    for await (const update of handle.updates({ onSetback })) progress.step(update);
   } catch {
     // The connection is gone, or the job's end is none of success: the result says so.
   }
@@ -65,15 +68,24 @@ async function cancel(handle: JobHandle, progress: Progress): Promise<void> {
   }
 }
 
-async function warnOfMissingWorkers(
+/** Tells each once. */
+async function tellHindrances(
   deployment: Deployment,
   model: string,
   progress: Progress,
   over: AbortSignal,
 ): Promise<void> {
+  const told = new Set<string>();
   try {
-    await sleep(MISSING_WORKERS_AFTER_MS, undefined, { signal: over });
-    for (const warning of await deployment.missingWorkers(model)) progress.note(`waiting: ${warning}`);
+    for (;;) {
+      await sleep(LOOK_EVERY_MS, undefined, { signal: over });
+      for (const hindrance of await deployment.hindrances(model)) {
+        // A disk that fills up is one thing to tell, not one for each mebibyte.
+        const kind = hindrance.replace(/\d+/g, '');
+        if (!told.has(kind)) progress.note(`waiting: ${hindrance}`);
+        told.add(kind);
+      }
+    }
   } catch {
     // The job is over, or the server does not tell: either way there is nothing to warn of.
   }

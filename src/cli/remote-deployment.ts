@@ -32,7 +32,7 @@ export async function connectTo(server: ConfiguredServer, loadSdk: LoadTemporalS
     failed: new Promise(() => {}),
     serverMs: performance.now() - begun,
     engineMs: () => undefined,
-    missingWorkers: (model) => missingWorkers(connection, namespace, model),
+    hindrances: (model) => missingWorkers(connection, namespace, model),
     close: () => connection.close(),
   };
 }

@@ -38,5 +38,6 @@ export {
   CatalogSchedules,
 } from './catalog-schedules.js';
 export { DiffusionClient, type DiffusionClientOptions } from './diffusion-client.js';
-export { JobHandle } from './job-handle.js';
+export { JobHandle, type UpdatesOptions } from './job-handle.js';
+export type { Setback } from './setbacks.js';
 export type { JobUpdate } from './updates.js';

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import { GenerateResult, JobProgress } from '../contract/job.js';
 import { PROGRESS_QUERY } from '../contract/workflow-types.js';
 import { jobError } from './job-error.js';
+import { type Setback, SetbackWatch } from './setbacks.js';
 import { type JobUpdate, lookAt, StepCounter } from './updates.js';
 
 export interface JobHandleOptions {
@@ -13,6 +14,11 @@ export interface JobHandleOptions {
   readonly seed: number;
   /** Milliseconds between two looks of `updates()`. */
   readonly pollMs: number;
+}
+
+export interface UpdatesOptions {
+  /** Told of what is tried again, such as a `publish` whose store is away. */
+  readonly onSetback?: (setback: Setback) => void;
 }
 
 /** A job that was started: to follow, cancel and collect. */
@@ -59,10 +65,12 @@ export class JobHandle {
    * Tells the steps of all images as they are done, each once; ends when the job does. What the job ended with is
    * told by `result()` only.
    */
-  async *updates(): AsyncGenerator<JobUpdate, void> {
+  async *updates({ onSetback }: UpdatesOptions = {}): AsyncGenerator<JobUpdate, void> {
     const counter = new StepCounter();
+    const setbacks = new SetbackWatch();
     for (;;) {
       const description = await this.#workflow().describe();
+      for (const setback of setbacks.look(description)) onSetback?.(setback);
       for (const update of await lookAt(this.#client, description)) yield* counter.advance(update);
       if (description.status.name === 'COMPLETED') return yield* this.#remaining(counter);
       if (description.status.name !== 'RUNNING') return;

@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   ActivitySlotInfo,
   CustomSlotSupplier,
   SlotPermit,
   SlotReserveContext,
 } from '@temporalio/worker';
+
+const PAUSE_MS = 250;
 
 /**
  * One slot, given out only while this host can draw: one that can't does not ask for work, so no job waits behind it
@@ -16,8 +19,7 @@ export function createGpuSlot(canDraw: () => Promise<boolean>): CustomSlotSuppli
 
   async function untilReady(abort: AbortSignal): Promise<void> {
     while (!(await canDraw().catch(() => false))) {
-      await pause(abort);
-      abort.throwIfAborted();
+      await sleep(PAUSE_MS, undefined, { signal: abort });
     }
   }
 
@@ -50,16 +52,4 @@ export function createGpuSlot(canDraw: () => Promise<boolean>): CustomSlotSuppli
     taken = false;
     freed?.();
   }
-}
-
-const PAUSE_MS = 250;
-
-function pause(abort: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PAUSE_MS);
-    abort.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
