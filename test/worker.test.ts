@@ -272,6 +272,51 @@ describe('the first engine', () => {
   });
 });
 
+describe('a worker for jobs only that is stopped while their images are drawn', () => {
+  for (const when of ['runs already', 'starts later'] as const) {
+    test(`leaves them to one that ${when}: they end, drawn once`, async () => {
+      let draw = (): void => {};
+      const gate = new Promise<void>((resolve) => {
+        draw = resolve;
+      });
+      const host = emojiHost();
+      let drawings = 0;
+      const gated = withParts(host, {
+        async render(options) {
+          drawings++;
+          await gate;
+          return host.render(options);
+        },
+      });
+      const gpu = await startDiffusionWorker(server, { store, host: gated, roles: ['gpu'] });
+      const first = await startDiffusionWorker(server, { store, roles: ['jobs'] });
+      const another = await anotherConnection();
+      const startSecond = () => startDiffusionWorker(another, { store, roles: ['jobs'] });
+      let second: DiffusionWorker | undefined;
+      try {
+        const handle = await server.diffusion.generate(small);
+        await until('the image is being drawn', () => drawings === 1);
+        if (when === 'runs already') second = await startSecond();
+        await first.stop();
+        draw();
+        if (when === 'starts later') {
+          await until('the image is drawn', async () => {
+            const { raw } = await server.client.workflow.getHandle(handle.id).describe();
+            return (raw.pendingActivities ?? []).length === 0;
+          });
+          second = await startSecond();
+        }
+        await handle.result();
+        assert.equal(drawings, 1);
+      } finally {
+        draw();
+        await Promise.all([gpu, first, second].map((worker) => worker?.stop()));
+        await another.connection.close();
+      }
+    });
+  }
+});
+
 describe('limits', () => {
   test('a request of too many pixels is refused, in words', async () => {
     const limits = { maxPixels: 4 * 64 * 64 };
