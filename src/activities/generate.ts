@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Logger } from 'pino';
-import { EngineCrashed, UnknownModel } from '../contract/errors.js';
+import { EngineCrashed, ModelReplaced, UnknownModel } from '../contract/errors.js';
 import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
 import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
@@ -32,7 +32,7 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
   const { host, staging, hostQueue, log } = dependencies;
   return {
     generate: activity((input: GenerateInput): Promise<PixelClaim[]> => {
-      const { model, items, preview, signalled } = parse(GenerateInput, input);
+      const { model, modelDigest, items, preview, signalled } = parse(GenerateInput, input);
       return withHeartbeats(async ({ beat, signal, throwIfOver }) => {
         const { info, client } = Context.current();
         const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
@@ -44,11 +44,14 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
             `this worker draws with ${card.name}, but was asked for ${model} [queue=${info.taskQueue}]`,
           );
         }
+        refuseOtherModel(modelDigest, card.digest, model);
         const ready = Date.now();
         throwIfOver();
         const onStep = createProgressReport({ beat, client, workflowId, runId, signalled, log });
         const images = await renderInBatches(dependencies, { items, onStep, previews: preview, signal });
         throwIfOver();
+        // The engine may have been lost, and the next one have found another model, since it was asked.
+        for (const image of images) refuseOtherModel(modelDigest, image.modelDigest, model);
 
         return Promise.all(
           images.map(async ({ index, seed, width, height, pixels, stages }): Promise<PixelClaim> => {
@@ -67,7 +70,7 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
               width,
               height,
               sha256,
-              modelDigest: card.digest,
+              modelDigest,
               device,
               stages: {
                 queueMs: Math.max(0, begun - info.currentAttemptScheduledTimestampMs),
@@ -83,6 +86,16 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
     }),
   };
 }
+
+/** @throws ModelReplaced */
+function refuseOtherModel(planned: string, found: string, model: string): void {
+  if (found === planned) return;
+  const short = (digest: string) => digest.slice(0, 12);
+  throw new ModelReplaced(
+    `expected the ${model} that the job was planned for, but this host draws with another one: give all hosts the same model folder, restart their workers, and ask again [planned=${short(planned)}, found=${short(found)}]`,
+  );
+}
+
 /** The last thing that a worker asked for before it lost its engine may still be answered. @throws EngineCrashed */
 function refuseWhileReplaced({ state }: EngineHost): void {
   if (state.name !== 'waiting' && !(state.name === 'starting' && state.failures > 0)) return;

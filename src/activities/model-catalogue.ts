@@ -1,6 +1,8 @@
+import { realpath } from 'node:fs/promises';
 import { UnknownModel } from '../contract/errors.js';
 import type { ModelCard } from '../contract/model-card.js';
 import { openCheckpoint } from '../gpu/checkpoint/checkpoint.js';
+import { checkpointDigest } from '../gpu/checkpoint/digest.js';
 import { loadTokenizer } from '../gpu/engine/tokenizer.js';
 
 /** What must be known of a model to judge a request for it. */
@@ -23,14 +25,43 @@ export interface ModelCatalogueOptions {
   readonly cacheFolder: string;
 }
 
-/** Reads checkpoints when they are first asked for, each once; one that can't be read is tried again the next time. */
-export function createModelCatalogue({ checkpoints, cacheFolder }: ModelCatalogueOptions): ModelCatalogue {
-  const known = new Map<string, Promise<KnownModel>>();
+/** How long a checkpoint is taken for the one that was read, in milliseconds. A look at its files takes some of them. */
+const LOOK_EVERY_MS = 1000;
 
-  async function open(name: string, folder: string): Promise<KnownModel> {
+interface Opened {
+  model: Promise<KnownModel>;
+  lookedAt: number;
+}
+
+/**
+ * Reads checkpoints when they are first asked for, and again when their files have changed; one that can't be read is
+ * tried again the next time, and until it can be, the one before it counts.
+ */
+export function createModelCatalogue({ checkpoints, cacheFolder }: ModelCatalogueOptions): ModelCatalogue {
+  const known = new Map<string, Opened>();
+
+  async function read(name: string, folder: string): Promise<KnownModel> {
     const checkpoint = await openCheckpoint(folder, { name, cacheFolder });
     const tokenizer = await loadTokenizer(checkpoint);
     return { card: checkpoint.card, countTokens: (prompt) => tokenizer.count(prompt) };
+  }
+
+  function open(name: string, folder: string): Opened {
+    const opened = { model: read(name, folder), lookedAt: performance.now() };
+    known.set(name, opened);
+    opened.model.catch(() => known.delete(name));
+    return opened;
+  }
+
+  async function lookAgain(opened: Opened, name: string, folder: string): Promise<void> {
+    opened.lookedAt = performance.now();
+    const before = await opened.model;
+    try {
+      if ((await checkpointDigest(await realpath(folder), cacheFolder)) === before.card.digest) return;
+      opened.model = Promise.resolve(await read(name, folder));
+    } catch {
+      // Somebody is about to replace it.
+    }
   }
 
   return {
@@ -40,13 +71,9 @@ export function createModelCatalogue({ checkpoints, cacheFolder }: ModelCatalogu
         const names = Object.keys(checkpoints).sort().join(', ');
         throw new UnknownModel(`expected one of the models ${names}, got ${JSON.stringify(name)}`);
       }
-      let model = known.get(name);
-      if (model === undefined) {
-        model = open(name, folder);
-        known.set(name, model);
-        model.catch(() => known.delete(name));
-      }
-      return model;
+      const opened = known.get(name) ?? open(name, folder);
+      if (performance.now() - opened.lookedAt >= LOOK_EVERY_MS) await lookAgain(opened, name, folder);
+      return opened.model;
     },
   };
 }

@@ -21,6 +21,7 @@ export {
   EngineStalled,
   InvalidRequest,
   JobCancelled,
+  ModelReplaced,
   OutOfMemory,
   PromptRejected,
   RenderError,

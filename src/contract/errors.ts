@@ -41,6 +41,8 @@ export class EngineStalled extends kind('EngineStalled', true) {}
 export class DeviceBusy extends kind('DeviceBusy', true) {}
 /** The GPU is gone for this process. Retried on another host. */
 export class DeviceLost extends kind('DeviceLost', true) {}
+/** This host draws with other weights than the job was planned for: somebody replaces the model. Retried on another host, then planned anew. */
+export class ModelReplaced extends kind('ModelReplaced', true) {}
 /** The store can't be read or written at the moment: away, full, read-only. Retried with back-off. */
 export class StorageUnavailable extends kind('StorageUnavailable', true) {}
 /** The store says no and will go on saying so: not permitted, no folder, no bucket. It is the wrong one, so the job fails at once. */
@@ -63,6 +65,7 @@ const kinds = [
   EngineStalled,
   DeviceBusy,
   DeviceLost,
+  ModelReplaced,
   StorageUnavailable,
   StorageRefused,
   SnapshotInvalid,

@@ -82,6 +82,8 @@ export type PixelClaim = z.infer<typeof PixelClaim>;
 /** What `generate` draws: one batch. */
 export const GenerateInput = z.strictObject({
   model: ModelName,
+  /** Of the model that the job was planned for. */
+  modelDigest: Digest,
   items: z.array(RenderItem).min(1).max(1000),
   /** Whether heartbeats carry previews, where the model has them. */
   preview: z.boolean().default(false),

@@ -67,6 +67,8 @@ export interface RenderedImage {
   /** width × height × 3 bytes, 8-bit RGB, rows from the top. */
   readonly pixels: Buffer;
   readonly stages: RenderStages;
+  /** Of the model of the engine that drew it: the next engine may find another one. */
+  readonly modelDigest: string;
 }
 
 /**

@@ -33,6 +33,7 @@ export interface Picture {
 /** What all drawings of a job share. */
 export interface DrawingOptions {
   readonly model: string;
+  readonly modelDigest: string;
   readonly urgency: number;
   readonly share: Share;
   /** Told once for each picture, as soon as it is known. */
@@ -68,7 +69,7 @@ async function draw(
   drawings: readonly Drawing[],
   options: DrawingOptions,
 ): Promise<PixelClaim[] | undefined> {
-  const { model, urgency, share } = options;
+  const { model, modelDigest, urgency, share } = options;
   const [first] = drawings;
   if (!first) return [];
   const alone = drawings.length === 1;
@@ -79,7 +80,7 @@ async function draw(
   });
   try {
     const items = drawings.map(({ item }) => item);
-    const claims = await generate({ model, items, preview: false, signalled: false });
+    const claims = await generate({ model, modelDigest, items, preview: false, signalled: false });
     options.onDrawn(gpuMsOf(claims), claims.length);
     return claims;
   } catch (error) {

@@ -1,5 +1,11 @@
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
-import { ClaimLost, EngineStalled, type RenderError, StorageUnavailable } from '../contract/errors.js';
+import {
+  ClaimLost,
+  EngineStalled,
+  ModelReplaced,
+  type RenderError,
+  StorageUnavailable,
+} from '../contract/errors.js';
 
 /** Fails the workflow for good with one of our kinds. */
 export function failureOf(error: RenderError): ApplicationFailure {
@@ -37,6 +43,12 @@ export function mayPass(error: unknown): boolean {
   if (!(error instanceof ActivityFailure)) return false;
   const { cause } = error;
   return cause instanceof ApplicationFailure ? !cause.nonRetryable : cause instanceof TimeoutFailure;
+}
+
+/** Whether `generate` failed because no host that was asked has the model that the job was planned for. */
+export function modelWasReplaced(error: unknown): boolean {
+  if (!(error instanceof ActivityFailure)) return false;
+  return error.cause instanceof ApplicationFailure && error.cause.type === ModelReplaced.type;
 }
 
 /** Whether `publish` failed because the pixels, or the host that has them, are gone. */

@@ -44,6 +44,7 @@ export async function generateBatch(input: BatchJob): Promise<BatchResult> {
       inChunks(drawings, job.maxBatch).map((chunk) =>
         drawTogether(chunk, {
           model: shape.model,
+          modelDigest: shape.modelDigest,
           urgency: BATCH,
           share: job,
           onPicture: book.settle,

@@ -22,9 +22,17 @@ import type {
 } from '../contract/job.js';
 import { INTERACTIVE, priorityOf } from '../contract/priority.js';
 import type { GenerateJobInput } from '../contract/request.js';
-import { clearFailure, failureOf, mayPass, pixelsAreLost } from './failures.js';
+import { clearFailure, failureOf, mayPass, modelWasReplaced, pixelsAreLost } from './failures.js';
 import { type ProgressTracker, trackProgress } from './progress.js';
-import { discarding, generating, MAX_DRAWINGS, preparing, preparingAtOnce, publishing } from './retry.js';
+import {
+  discarding,
+  generating,
+  MAX_DRAWINGS,
+  MAX_PLANS,
+  preparing,
+  preparingAtOnce,
+  publishing,
+} from './retry.js';
 
 const { preparePrompt } = proxyActivities<PromptActivities>(preparing);
 const { preparePromptAtOnce } = proxyLocalActivities<PromptActivities>(preparingAtOnce);
@@ -35,19 +43,32 @@ const { preparePromptAtOnce } = proxyLocalActivities<PromptActivities>(preparing
  */
 export async function generateImage(input: GenerateJobInput): Promise<GenerateResult> {
   const progress = trackProgress();
-  const { workflowId, runId } = workflowInfo();
   try {
-    const { plan, settings } = await prepare(input);
-    const items = itemsOf(settings, plan);
-    progress.begin(items);
-    const images = await allOrNone(items.map((item) => () => drawAndPublish(item, settings, plan, progress)));
-    return { workflowId, runId, plan, images, tags: settings.tags };
+    return await planAndDraw(input, progress);
   } catch (error) {
     // An activity that was failing anyway when the job was cancelled reports that, not the cancellation.
     if (CancellationScope.current().consideredCancelled && !isCancellation(error)) {
       throw new CancelledFailure('the job was cancelled', [], error instanceof Error ? error : undefined);
     }
     throw clearFailure(error);
+  }
+}
+
+async function planAndDraw(input: GenerateJobInput, progress: ProgressTracker): Promise<GenerateResult> {
+  const { workflowId, runId } = workflowInfo();
+  for (let plans = 1; ; plans++) {
+    const { plan, settings } = await prepare(input);
+    const items = itemsOf(settings, plan);
+    progress.begin(items);
+    try {
+      const images = await allOrNone(
+        items.map((item) => () => drawAndPublish(item, settings, plan, progress)),
+      );
+      return { workflowId, runId, plan, images, tags: settings.tags };
+    } catch (error) {
+      if (!modelWasReplaced(error) || plans === MAX_PLANS) throw error;
+      log.warn('the model was replaced while the job waited: planning it again', { plans });
+    }
   }
 }
 
@@ -102,11 +123,21 @@ async function drawAndPublish(
   }
 }
 
-async function draw(item: RenderItem, settings: JobSettings, { model }: RenderPlan): Promise<PixelClaim> {
+async function draw(
+  item: RenderItem,
+  settings: JobSettings,
+  { model, modelDigest }: RenderPlan,
+): Promise<PixelClaim> {
   const summary = `image ${item.index}, seed ${item.seed}`;
   const priority = priorityOf(INTERACTIVE, settings);
   const { generate } = proxyActivities<GenerateActivities>({ ...generating(model), priority, summary });
-  const [claim] = await generate({ model, items: [item], preview: settings.preview, signalled: true });
+  const [claim] = await generate({
+    model,
+    modelDigest,
+    items: [item],
+    preview: settings.preview,
+    signalled: true,
+  });
   if (claim === undefined)
     throw failureOf(new ClaimLost(`expected a claim for image ${item.index}, got none`));
   return claim;

@@ -221,6 +221,7 @@ class CatalogRun {
     try {
       await drawTogether(drawings, {
         model: shape.model,
+        modelDigest: shape.modelDigest,
         urgency: CATALOG,
         share: this.request,
         onPicture: this.#book.settle,

@@ -112,6 +112,12 @@ export function discarding(hostQueue: string): ActivityOptions {
  */
 export const MAX_DRAWINGS = 3;
 
+/**
+ * How often a job is planned because its model was replaced while it waited. By the second time, jobs' workers and
+ * GPUs' workers have different models.
+ */
+export const MAX_PLANS = 2;
+
 /** `readCatalogPage`, on the workflow's own queue. */
 export const readingCatalog: ActivityOptions = {
   // The first page of a run reads all earlier results: some minutes for a million rows in S3. Then milliseconds, and

@@ -181,7 +181,7 @@ export class EngineConnection {
     const waiting = this.#renders.get(message.id);
     if (!waiting) return;
     waiting.heardAt = performance.now();
-    advance(waiting, message, body);
+    advance(waiting, message, body, this.hello.model.digest);
   }
 
   #send(message: ParentMessage): void {
@@ -197,6 +197,7 @@ function advance(
   { options, images, resolve, reject }: Waiting,
   message: Extract<EngineMessage, { type: 'step' | 'image' | 'done' | 'failed' }>,
   body: Buffer,
+  modelDigest: string,
 ): void {
   switch (message.type) {
     case 'step': {
@@ -206,7 +207,7 @@ function advance(
     }
     case 'image': {
       const { index, seed, width, height, stages } = message;
-      images.push({ index, seed, width, height, stages, pixels: body });
+      images.push({ index, seed, width, height, stages, modelDigest, pixels: body });
       break;
     }
     case 'done':
