@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
 import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import type { Runtime } from '../src/gpu/runtime/session.js';
+import { SPANS, type Span } from '../src/gpu/spans.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { EMOJI, levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
 
@@ -97,6 +99,32 @@ describe('pictures drawn over streamed weights', () => {
       await pipeline.close();
     }
   });
+});
+
+test('whoever measures hears what a start and a render are made of', async () => {
+  const heard: Span[] = [];
+  const listen = (span: unknown) => heard.push(span as Span);
+  subscribe(SPANS, listen);
+  const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+  const pipeline = await pipelineOf(TINY_KLEIN, runtime);
+  try {
+    await pipeline.loaded();
+    await pipeline.render([{ index: 0, seed: 3, prompt: 'a tree', width: 40, height: 64, steps: 2 }], hooks);
+  } finally {
+    unsubscribe(SPANS, listen);
+    await pipeline.close();
+  }
+  const bytes = (name: string) =>
+    heard.filter((span) => span.name === name).reduce((sum, span) => sum + (span.bytes ?? 0), 0);
+  for (const component of ['text_encoder', 'transformer', 'vae']) {
+    assert.ok(bytes(`read ${component}`) > 0);
+    assert.equal(bytes(`read ${component}`), bytes(`copy ${component}`));
+    assert.ok(heard.some(({ name }) => name === `session ${component}`));
+  }
+  for (const name of ['graphs', 'tokenizer', 'text', 'step 1', 'step 2', 'decode']) {
+    assert.equal(heard.filter((span) => span.name === name).length, 1, name);
+  }
+  assert.ok(heard.every(({ from, to }) => from >= 0 && to >= from));
 });
 
 describe('what is wrong is said', () => {

@@ -15,5 +15,5 @@ test('a library stays loaded while nothing but addresses in it is left', async (
     await setImmediate();
   }
   ort.memoryOf({ kind: 'cpu' });
-  await ort.close();
+  ort.close();
 });

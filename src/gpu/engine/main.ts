@@ -59,7 +59,7 @@ try {
   log.info({ loadMs: Math.round(performance.now()), device: pipeline.deviceName }, 'engine ready');
   // Weights may still be on their way; without them there is no engine.
   await pipeline.loaded();
-  log.info({ loadMs: Math.round(performance.now()), timeline: pipeline.timeline() }, 'weights in place');
+  log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
 } catch (error) {
   log.error({ err: error }, 'engine can not load its model');
   await server.fail(error);

@@ -13,9 +13,9 @@ import {
   readOutput,
   releaseAll,
   type Session,
-  type Span,
   type Tensor,
 } from '../runtime/session.js';
+import { inSpan } from '../spans.js';
 import { decodeLatents } from './decode.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
@@ -64,8 +64,6 @@ export interface Pipeline {
   readonly graphDigest: string;
   /** What the device is, as its maker names it. */
   readonly deviceName: string;
-  /** What happened until the weights were in place, so far. */
-  timeline(): Span[];
   /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
   loaded(): Promise<void>;
   /**
@@ -79,15 +77,25 @@ export interface Pipeline {
   close(): Promise<void>;
 }
 
-/** @throws CheckpointInvalid */
-export async function loadPipeline(options: PipelineOptions): Promise<Pipeline> {
-  const checkpoint = await openCheckpoint(options.checkpoint, {
-    name: options.model,
-    cacheFolder: options.cacheFolder,
-  });
-  const runtime = await openRuntime(options);
+/**
+ * Opens a model on its device. Both are opened side by side: a GPU takes a while, on threads of its own.
+ * @throws CheckpointInvalid
+ */
+export async function loadPipeline({
+  checkpoint: folder,
+  model: name,
+  cacheFolder,
+  ...where
+}: PipelineOptions): Promise<Pipeline> {
+  const [opened, read] = await Promise.allSettled([
+    inSpan('device', () => openRuntime({ ...where, cacheFolder })),
+    inSpan('checkpoint', () => openCheckpoint(folder, { name, cacheFolder })),
+  ]);
+  if (opened.status === 'rejected') throw opened.reason;
+  const runtime = opened.value;
   try {
-    return await openPipeline(checkpoint, runtime, options.cacheFolder);
+    if (read.status === 'rejected') throw read.reason;
+    return await openPipeline(read.value, runtime, cacheFolder);
   } catch (error) {
     await runtime.close();
     throw error;
@@ -103,7 +111,9 @@ export async function openPipeline(
   runtime: Runtime,
   cacheFolder: string,
 ): Promise<Pipeline> {
-  const graphs = await loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute });
+  const graphs = await inSpan('graphs', () =>
+    loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute }),
+  );
   const [textEncoder, transformer, vaeDecoder] = await runtime.open([
     {
       component: 'text_encoder',
@@ -117,7 +127,7 @@ export async function openPipeline(
   const sessions = { textEncoder, transformer, vaeDecoder };
   const pipeline = new Flux2Klein(
     checkpoint,
-    await loadTokenizer(checkpoint),
+    await inSpan('tokenizer', () => loadTokenizer(checkpoint)),
     runtime,
     sessions,
     graphs.digest,
@@ -153,10 +163,6 @@ class Flux2Klein implements Pipeline {
 
   get deviceName(): string {
     return this.runtime.deviceName;
-  }
-
-  timeline(): Span[] {
-    return this.runtime.timeline();
   }
 
   loaded(): Promise<void> {
@@ -198,7 +204,7 @@ class Flux2Klein implements Pipeline {
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const shape = { batch: items.length, rows, columns };
     // A runtime that has threads of its own encodes the text meanwhile.
-    const encoding = this.#encodePrompts(items.map((item) => item.prompt));
+    const encoding = inSpan('text', () => this.#encodePrompts(items.map((item) => item.prompt)));
     encoding.catch(() => {});
     const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
     const places = await this.#places(shape);
@@ -212,11 +218,9 @@ class Flux2Klein implements Pipeline {
       latents = await this.#denoise(noise, conditions, { ...shape, items, steps }, hooks, trace);
       const denoised = performance.now();
       const { in_channels: channels } = this.checkpoint.transformer.config;
-      const pixels = await decodeLatents(this.sessions.vaeDecoder, latents, {
-        ...shape,
-        channels,
-        unit: this.card.unit,
-      });
+      const picture = { ...shape, channels, unit: this.card.unit };
+      const decoding = latents;
+      const pixels = await inSpan('decode', () => decodeLatents(this.sessions.vaeDecoder, decoding, picture));
       const decoded = performance.now();
       const stages: RenderStages = {
         textMs: encoded - began,
@@ -291,12 +295,13 @@ class Flux2Klein implements Pipeline {
       const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
       for (let step = 0; step < steps; step++) {
         const [sigma, next] = [sigmas[step] as number, sigmas[step + 1] as number];
-        const outputs = await this.sessions.transformer.run({
+        const inputs = {
           ...conditions,
           hidden_states: latents,
           timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
           step: floatTensor(Float32Array.of(next - sigma), [1]),
-        });
+        };
+        const outputs = await inSpan(`step ${step + 1}`, () => this.sessions.transformer.run(inputs));
         latents.release();
         latents = outputNamed(outputs, 'latents');
         try {

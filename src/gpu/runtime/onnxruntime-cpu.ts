@@ -21,7 +21,6 @@ export function openCpuRuntime(threads: number): Runtime {
     },
     loaded: async () => {},
     hold: async (tensor) => held(tensor),
-    timeline: () => [],
     memory: () => undefined,
     // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.
     prepareForCapture: async () => {},

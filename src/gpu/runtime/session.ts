@@ -61,13 +61,6 @@ export interface DeviceMemory {
   readonly totalBytes: number;
 }
 
-/** A stage of a start, in milliseconds since the process began. */
-export interface Span {
-  readonly name: string;
-  readonly from: number;
-  readonly to: number;
-}
-
 /** Where the sessions of one engine live. */
 export interface Runtime {
   readonly device: Device;
@@ -85,8 +78,6 @@ export interface Runtime {
   loaded(): Promise<void>;
   /** Takes a tensor to where it computes, once, for many runs. */
   hold(tensor: Tensor): Promise<HeldTensor>;
-  /** What happened until the weights were in place, so far. */
-  timeline(): Span[];
   /** Of the device; undefined for the CPU. */
   memory(): DeviceMemory | undefined;
   /** Gives back what can be had again and must not, or need not, be in a snapshot. No run may follow. */

@@ -1,12 +1,12 @@
 import { DeviceLost } from '../../../contract/errors.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
+import { inSpan } from '../../spans.js';
 import type { Runtime } from '../session.js';
 import { openCudaDriver } from './cuda-driver.js';
 import { DeviceRuntime } from './device-runtime.js';
 import type { DeviceFacts } from './driver.js';
 import { Ort } from './ort.js';
 import { linkProviders } from './provider-libraries.js';
-import { Timeline } from './timeline.js';
 
 export interface CudaRuntimeOptions {
   /** The GPU's number. */
@@ -21,13 +21,12 @@ export interface CudaRuntimeOptions {
  * @throws DeviceLost where there is no such GPU, or a library is missing; with what to do
  */
 export async function openCudaRuntime({ index, threads, cacheFolder }: CudaRuntimeOptions): Promise<Runtime> {
-  const timeline = new Timeline();
   const ort = Ort.load(await linkProviders(cacheFolder));
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
   // Loading the provider's libraries and the driver's own start take longest: side by side.
   const [loading, opening] = await Promise.allSettled([
-    timeline.record('provider', ort.loadProvider(provider)),
-    timeline.record('CUDA', openCudaDriver({ device: index, leastCuda: LEAST_CUDA })),
+    inSpan('provider', () => ort.loadProvider(provider)),
+    inSpan('CUDA', () => openCudaDriver({ device: index, leastCuda: LEAST_CUDA })),
   ]);
   if (opening.status === 'rejected') throw opening.reason;
   if (loading.status === 'rejected') {
@@ -45,7 +44,6 @@ export async function openCudaRuntime({ index, threads, cacheFolder }: CudaRunti
     provider,
     compute: computeTypes(driver.facts),
     threads,
-    timeline,
   });
 }
 

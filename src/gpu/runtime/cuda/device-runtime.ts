@@ -1,5 +1,6 @@
 import { storedType } from '../../graph/builder.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
+import { inSpan, tellSpan } from '../../spans.js';
 import {
   type Device,
   type DeviceMemory,
@@ -9,12 +10,10 @@ import {
   type RuntimeGraph,
   releaseAll,
   type Session,
-  type Span,
   type Tensor,
 } from '../session.js';
 import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
-import { Timeline } from './timeline.js';
 import { WeightArena } from './weight-arena.js';
 import { streamWeights } from './weight-stream.js';
 
@@ -28,8 +27,6 @@ export interface DeviceRuntimeOptions {
   readonly compute: ComputeTypes;
   /** Of the kernels that run on the CPU. */
   readonly threads: number;
-  /** What has happened before. */
-  readonly timeline?: Timeline;
   /** Pinned memory that weights pass through. Default: see `streamWeights`. */
   readonly bufferBytes?: number;
 }
@@ -46,14 +43,12 @@ interface Component {
  */
 export class DeviceRuntime implements Runtime {
   readonly #components: Component[] = [];
-  readonly #timeline: Timeline;
   readonly #sessions: DeviceSession[] = [];
   readonly #transfers: Transfers;
   #stopStreaming = new AbortController();
 
   constructor(private readonly options: DeviceRuntimeOptions) {
     this.#transfers = new Transfers(options.driver);
-    this.#timeline = options.timeline ?? new Timeline();
   }
 
   get device(): Device {
@@ -75,18 +70,24 @@ export class DeviceRuntime implements Runtime {
       this.#components.push({ arena, ready: Promise.resolve() });
     }
     this.#stream();
-    for (const [index, { component: name, bytes, weights, weightsFolder }] of graphs.entries()) {
+    // Side by side: each takes a core's time, and none waits for weights.
+    const opening = graphs.map(async ({ component: name, bytes, weights, weightsFolder }, index) => {
       const component = this.#components[index] as Component;
-      const creation = ort.createSession({
-        graph: bytes,
-        weightsFolder,
-        weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
-        provider,
-        threads,
-      });
-      const session = await this.#timeline.record(`session ${name}`, creation);
-      this.#sessions.push(new DeviceSession(session, () => component.ready, this));
+      const session = await inSpan(`session ${name}`, () =>
+        ort.createSession({
+          graph: bytes,
+          weightsFolder,
+          weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
+          provider,
+          threads,
+        }),
+      );
+      return new DeviceSession(name, session, () => component.ready, this);
+    });
+    for (const opened of await Promise.allSettled(opening)) {
+      if (opened.status === 'fulfilled') this.#sessions.push(opened.value);
     }
+    await Promise.all(opening);
     return this.#sessions;
   }
 
@@ -106,10 +107,6 @@ export class DeviceRuntime implements Runtime {
     return this.adopt(held, () => buffer.close());
   }
 
-  timeline(): Span[] {
-    return this.#timeline.spans();
-  }
-
   memory(): DeviceMemory {
     return this.options.driver.memory();
   }
@@ -127,10 +124,10 @@ export class DeviceRuntime implements Runtime {
 
   async close(): Promise<void> {
     await this.#settle('the runtime was closed');
-    for (const session of this.#sessions) session.close();
+    for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
     this.#transfers.close();
-    await this.options.ort.close();
+    this.options.ort.close();
     this.options.driver.close();
   }
 
@@ -176,7 +173,8 @@ export class DeviceRuntime implements Runtime {
     const arenas = this.#components.map(({ arena }) => arena);
     const stream = streamWeights(driver, arenas, {
       signal: this.#stopStreaming.signal,
-      onProgress: ({ kind, component, from, to }) => this.#timeline.extend(`${kind} ${component}`, from, to),
+      onProgress: ({ component, kind, ...span }) =>
+        tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
     });
     for (const component of this.#components) {
@@ -191,6 +189,7 @@ class DeviceSession implements Session {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
+    private readonly component: string,
     private readonly session: OrtSession,
     private readonly ready: () => Promise<unknown>,
     private readonly runtime: DeviceRuntime,
@@ -202,7 +201,8 @@ class DeviceSession implements Session {
   }
 
   async warmUp(inputs: () => Inputs): Promise<void> {
-    releaseAll(await this.#inTurn(() => this.#run(inputs())));
+    const warmUp = () => inSpan(`warm-up ${this.component}`, () => this.#run(inputs()));
+    releaseAll(await this.#inTurn(warmUp));
   }
 
   /** Resolves when no run is under way. */
@@ -210,8 +210,8 @@ class DeviceSession implements Session {
     await this.#turn;
   }
 
-  close(): void {
-    this.session.close();
+  close(): Promise<void> {
+    return this.session.close();
   }
 
   async #run(inputs: Inputs): Promise<Record<string, HeldTensor>> {

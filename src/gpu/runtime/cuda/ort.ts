@@ -52,15 +52,12 @@ export class Ort {
   readonly #env: Pointer;
   readonly #allocator: Pointer;
   readonly #memories = new Map<string, Pointer>();
-  /** Where all runs are made. */
-  readonly runs: RunThread;
 
   private constructor(
     readonly functions: OrtFunctions,
     readonly version: string,
-    libraryPath: string,
+    readonly libraryPath: string,
   ) {
-    this.runs = new RunThread(libraryPath);
     this.#env = this.make((out) => functions.CreateEnv(LOG_ERRORS, 'temporal-diffusion', out));
     this.check(functions.DisableTelemetryEvents(this.#env));
     this.#allocator = this.make((out) => functions.GetAllocatorWithDefaultOptions(out));
@@ -209,8 +206,7 @@ export class Ort {
   }
 
   /** All sessions must be closed before. */
-  async close(): Promise<void> {
-    await this.runs.close();
+  close(): void {
     for (const memory of this.#memories.values()) this.functions.ReleaseMemoryInfo(memory);
     this.functions.ReleaseEnv(this.#env);
   }
@@ -254,6 +250,7 @@ export interface OrtTensor {
 /** One graph over weights that are in place. */
 export class OrtSession {
   readonly #outputNames: readonly string[];
+  readonly #thread: RunThread;
 
   constructor(
     private readonly ort: Ort,
@@ -262,6 +259,7 @@ export class OrtSession {
     private readonly weights: readonly Pointer[],
   ) {
     const { functions } = ort;
+    this.#thread = new RunThread(ort.libraryPath);
     this.#outputNames = ort.names(
       (out) => functions.SessionGetOutputCount(session, out),
       (index, allocator, out) => functions.SessionGetOutputName(session, index, allocator, out),
@@ -289,7 +287,7 @@ export class OrtSession {
       for (const name of this.#outputNames) {
         this.ort.check(functions.BindOutputToDevice(binding, name, memory));
       }
-      this.ort.check(await this.ort.runs.run({ session: this.session, options, binding }));
+      this.ort.check(await this.#thread.run({ session: this.session, options, binding }));
       const values = this.ort.boundOutputs(binding);
       return new Map(
         this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),
@@ -300,7 +298,9 @@ export class OrtSession {
     }
   }
 
-  close(): void {
+  /** No run may be under way. */
+  async close(): Promise<void> {
+    await this.#thread.close();
     this.ort.functions.ReleaseSession(this.session);
     for (const value of this.weights) this.ort.functions.ReleaseValue(value);
   }

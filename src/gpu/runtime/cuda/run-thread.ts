@@ -15,7 +15,7 @@ export interface RunResult {
   readonly status: Status;
 }
 
-/** Makes the runs of a process's sessions on a thread of their own, so that the event loop goes on meanwhile. */
+/** Makes the runs of one session on a thread of their own, so that the event loop goes on meanwhile. */
 export class RunThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve(status: Status): void; reject(error: unknown): void }>();

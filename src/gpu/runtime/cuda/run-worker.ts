@@ -1,6 +1,6 @@
 /*
- * The thread that all runs of an engine are made on, one after the other: ONNX Runtime's CUDA provider keeps cuBLAS and
- * cuDNN handles for every thread that it was ever called from, and making them takes longer than a step.
+ * The thread that all runs of a session are made on, one after the other: ONNX Runtime's CUDA provider keeps cuBLAS and
+ * cuDNN handles for every thread that a session was ever run on, and making them takes longer than a step.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadOrtLibrary } from './ort-functions.js';
