@@ -1,0 +1,50 @@
+import type { Pipeline } from '../../src/gpu/engine/pipeline.js';
+import type { Runtime } from '../../src/gpu/runtime/session.js';
+import { itemsOf, milliseconds, QUIET } from './lab.js';
+import type { BatchTiming } from './results.js';
+
+const LOOK_MS = 5;
+
+/** Draws a batch again and again, after two times that are not counted. */
+export async function timeBatch(
+  pipeline: Pipeline,
+  runtime: Runtime,
+  { size, batch, runs }: { readonly size: number; readonly batch: number; readonly runs: number },
+): Promise<BatchTiming> {
+  const items = itemsOf(size, batch);
+  const peak = watchMemory(runtime);
+  const samples: number[] = [];
+  const denoise: number[] = [];
+  try {
+    for (let run = -2; run < runs; run++) {
+      let denoiseMs = 0;
+      const total = await milliseconds(async () => {
+        const [first] = await pipeline.render(items, QUIET);
+        denoiseMs = first?.stages.denoiseMs ?? 0;
+      });
+      if (run < 0) continue;
+      samples.push(total);
+      denoise.push(denoiseMs);
+    }
+  } finally {
+    peak.stop();
+  }
+  return { size, batch, samples, denoise, ...(peak.bytes > 0 && { peakBytes: peak.bytes }) };
+}
+
+/** The most device memory in use, by whomever, at the times that we look. */
+function watchMemory(runtime: Runtime) {
+  const peak = {
+    bytes: 0,
+    stop() {
+      look();
+      clearInterval(timer);
+    },
+  };
+  const look = () => {
+    const memory = runtime.memory();
+    if (memory) peak.bytes = Math.max(peak.bytes, memory.totalBytes - memory.freeBytes);
+  };
+  const timer = setInterval(look, LOOK_MS);
+  return peak;
+}
