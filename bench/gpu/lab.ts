@@ -28,8 +28,8 @@ export function openLabCheckpoint({ checkpoint, cacheFolder }: Lab): Promise<Che
   return openCheckpoint(checkpoint, { name: MODEL, cacheFolder });
 }
 
-export function openLabRuntime({ device, threads }: Lab): Promise<Runtime> {
-  return openRuntime({ device, threads });
+export function openLabRuntime({ device, threads, cacheFolder }: Lab): Promise<Runtime> {
+  return openRuntime({ device, threads, cacheFolder });
 }
 
 /** The lab's GPU by itself. @throws RangeError on the CPU */

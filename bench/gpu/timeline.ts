@@ -56,7 +56,7 @@ function ofNames(names: RegExp, label: string, component: string): Row {
 }
 
 const ROWS: readonly Row[] = [
-  ofNames(/^(node and modules|checkpoint|device|graphs|tokenizer)$/, 'process', 'other'),
+  ofNames(/^(node|modules|checkpoint|device|graphs|tokenizer)$/, 'process', 'other'),
   ofKind('read', 'reads', true),
   ofKind('copy', 'to the device', true),
   ofKind('session', 'sessions'),

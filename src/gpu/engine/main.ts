@@ -3,17 +3,24 @@
  * and renders what its parent asks for. It ends when its standard input does: its parent is gone. One that is made to
  * be captured (see `../snapshot`) ends with the connection that woke it instead.
  */
-import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
-import { packageVersion } from '../../package-root.js';
-import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
+import { openRuntime } from '../runtime/open-runtime.js';
 import { EngineArguments } from './arguments.js';
-import { loadPipeline } from './pipeline.js';
-import { type Hello, PROTOCOL_VERSION } from './protocol.js';
-import { findReseed } from './randomness.js';
-import { EngineServer } from './server.js';
+import type { Hello } from './protocol.js';
 
 const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
+// A GPU comes up on threads of its own, while the rest of this program is still being read.
+const opening = openRuntime(options);
+opening.catch(() => {});
+
+const { randomUUID } = await import('node:crypto');
+const { pino } = await import('pino');
+const { packageVersion } = await import('../../package-root.js');
+const { onnxruntimeVersion } = await import('../runtime/onnxruntime-library.js');
+const { EngineServer } = await import('./server.js');
+const { PROTOCOL_VERSION } = await import('./protocol.js');
+const { findReseed } = await import('./randomness.js');
+const { loadPipeline } = await import('./pipeline.js');
+
 const log = pino(
   { level: options.logLevel, base: { engine: process.pid, model: options.model } },
   pino.destination(2),
@@ -30,7 +37,7 @@ const server = new EngineServer(log);
 await server.listen(options.socket);
 try {
   const reseed = options.capture ? await findReseed() : () => {};
-  const pipeline = await loadPipeline(options);
+  const pipeline = await loadPipeline(options, opening);
   const hello: Hello = {
     type: 'hello',
     protocol: PROTOCOL_VERSION,

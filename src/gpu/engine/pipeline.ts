@@ -79,16 +79,15 @@ export interface Pipeline {
 
 /**
  * Opens a model on its device. Both are opened side by side: a GPU takes a while, on threads of its own.
+ * @param opening the runtime for the device, where somebody has begun to open it
  * @throws CheckpointInvalid
  */
-export async function loadPipeline({
-  checkpoint: folder,
-  model: name,
-  cacheFolder,
-  ...where
-}: PipelineOptions): Promise<Pipeline> {
+export async function loadPipeline(
+  { checkpoint: folder, model: name, device, threads, cacheFolder }: PipelineOptions,
+  opening: Promise<Runtime> = openRuntime({ device, threads, cacheFolder }),
+): Promise<Pipeline> {
   const [opened, read] = await Promise.allSettled([
-    inSpan('device', () => openRuntime({ ...where, cacheFolder })),
+    opening,
     inSpan('checkpoint', () => openCheckpoint(folder, { name, cacheFolder })),
   ]);
   if (opened.status === 'rejected') throw opened.reason;

@@ -1,3 +1,4 @@
+import { inSpan } from '../spans.js';
 import type { Device, Runtime } from './session.js';
 
 export interface RuntimeOptions {
@@ -11,7 +12,11 @@ export interface RuntimeOptions {
  * Opens the runtime for a device. Each loads its own libraries only: an engine on the CPU knows nothing of CUDA.
  * @throws DeviceLost where there is no such GPU; Error where a library is missing, with what to do
  */
-export async function openRuntime({ device, threads, cacheFolder }: RuntimeOptions): Promise<Runtime> {
+export function openRuntime(options: RuntimeOptions): Promise<Runtime> {
+  return inSpan('device', () => open(options));
+}
+
+async function open({ device, threads, cacheFolder }: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
     return openCpuRuntime(threads);
