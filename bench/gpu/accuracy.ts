@@ -109,7 +109,9 @@ export class Components {
       floatTensor(noise(batch * inputs.tokens * channels), [batch, inputs.tokens, channels]),
     );
     try {
-      const samples = await sampled(runs, async () => releaseAll(await this.#step(inputs, latents, 0.75)));
+      const { samples } = await sampled(runs, async () =>
+        releaseAll(await this.#step(inputs, latents, 0.75)),
+      );
       return { size, batch, samples };
     } finally {
       latents.release();

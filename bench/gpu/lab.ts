@@ -59,10 +59,25 @@ export async function milliseconds(work: () => Promise<unknown>): Promise<number
   return performance.now() - began;
 }
 
-/** Each of `runs` times, after two that are not counted: the first finds kernels and memory, the second is as all others. */
-export async function sampled(runs: number, work: () => Promise<unknown>): Promise<number[]> {
+const LEAST_RUNS = 3;
+const ENOUGH_MS = 5000;
+
+/**
+ * Does something `runs` times, after two that are not counted: the first finds kernels and memory, the second is as
+ * all others. What takes long is done three times at least, and no more after five seconds.
+ * @param work returns what is to be kept of a run
+ */
+export async function sampled<T>(
+  runs: number,
+  work: () => Promise<T>,
+): Promise<{ readonly samples: number[]; readonly kept: T[] }> {
   for (let run = 0; run < 2; run++) await work();
-  const samples: number[] = [];
-  for (let run = 0; run < runs; run++) samples.push(await milliseconds(work));
-  return samples;
+  const [samples, kept]: [number[], T[]] = [[], []];
+  let total = 0;
+  while (samples.length < runs && (samples.length < LEAST_RUNS || total < ENOUGH_MS)) {
+    const took = await milliseconds(async () => kept.push(await work()));
+    samples.push(took);
+    total += took;
+  }
+  return { samples, kept };
 }

@@ -62,7 +62,7 @@ const pieces: Record<string, (folder: string) => Promise<void>> = {
     for (const path of ['dist/src', 'dist/bench']) {
       await copy(join(root, path), join(app, path), (file) => !/\.(d\.ts|map)$/.test(file));
     }
-    for (const path of ['package.json', 'bench/gpu', 'test/fixtures']) {
+    for (const path of ['package.json', 'bench/gpu', 'bench/RESULTS.md', 'test/fixtures']) {
       await copy(join(root, path), join(app, path));
     }
   },

@@ -54,3 +54,8 @@ ENVIRONMENT
 if [ -d "$target/python-newer" ] && ! (. "$target/env.sh" && python3 -c 'from diffusers import Flux2KleinPipeline' 2>/dev/null); then
   echo "export PYTHONPATH=\"$target/python-newer:\$PYTHONPATH\"" >> "$target/env.sh"
 fi
+
+echo "unpacked in $target: $(ls "$target" | tr '\n' ' ')"
+echo "NVIDIA's libraries: ${libraries:-none found}"
+echo "cuDNN: ${cudnn:-not found}"
+grep -q python-newer "$target/env.sh" && echo "diffusers: over the transformers that came along" || echo "diffusers: over the machine's own transformers"

@@ -1,11 +1,11 @@
 import type { Pipeline } from '../../src/gpu/engine/pipeline.js';
 import type { Runtime } from '../../src/gpu/runtime/session.js';
-import { itemsOf, milliseconds, QUIET } from './lab.js';
+import { itemsOf, QUIET, sampled } from './lab.js';
 import type { BatchTiming } from './results.js';
 
 const LOOK_MS = 5;
 
-/** Draws a batch again and again, after two times that are not counted. */
+/** Draws a batch again and again. */
 export async function timeBatch(
   pipeline: Pipeline,
   runtime: Runtime,
@@ -13,23 +13,13 @@ export async function timeBatch(
 ): Promise<BatchTiming> {
   const items = itemsOf(size, batch);
   const peak = watchMemory(runtime);
-  const samples: number[] = [];
-  const denoise: number[] = [];
   try {
-    for (let run = -2; run < runs; run++) {
-      let denoiseMs = 0;
-      const total = await milliseconds(async () => {
-        const [first] = await pipeline.render(items, QUIET);
-        denoiseMs = first?.stages.denoiseMs ?? 0;
-      });
-      if (run < 0) continue;
-      samples.push(total);
-      denoise.push(denoiseMs);
-    }
+    const { samples, kept } = await sampled(runs, () => pipeline.render(items, QUIET));
+    const denoise = kept.map(([first]) => first?.stages.denoiseMs ?? 0);
+    return { size, batch, samples, denoise, ...(peak.bytes > 0 && { peakBytes: peak.bytes }) };
   } finally {
     peak.stop();
   }
-  return { size, batch, samples, denoise, ...(peak.bytes > 0 && { peakBytes: peak.bytes }) };
 }
 
 /** The most device memory in use, by whomever, at the times that we look. */
