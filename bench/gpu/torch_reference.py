@@ -14,8 +14,8 @@ Stages, in the order in which they run, with rough times for the 9B shape on an 
     autotune        the same with mode max-autotune (several minutes)
 
 OUT/reference.json is written again after every stage and every timing, so a run that is stopped
-leaves what it had, and another one goes on with other stages. Tensors are raw little-endian float32 (pixels: uint8), their shapes are in the
-JSON.
+leaves what it had, and another one goes on with other stages. Tensors are raw little-endian
+float32 (pixels: uint8), their shapes are in the JSON.
 """
 
 import argparse
