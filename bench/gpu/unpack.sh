@@ -16,7 +16,7 @@ done
 pids=
 for piece in "$target"/*.tar.xz; do
   [ -e "$piece" ] || continue
-  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1], "r:xz").extractall(sys.argv[2])' "$piece" "$target" 2>/dev/null &
+  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1], "r:xz").extractall(sys.argv[2], filter="tar")' "$piece" "$target" &
   pids="$pids $!"
 done
 for pid in $pids; do wait "$pid"; done
