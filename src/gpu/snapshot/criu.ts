@@ -164,11 +164,11 @@ export async function dump(
 }
 
 /**
- * The command that restores an engine and stays as its parent: killing it kills the engine.
- * The engine's standard error is the command's own.
+ * The command that restores an engine and stays as its parent: killing it kills the engine. It makes everything ready
+ * and waits for a line on its standard input until it does. The engine's standard error is the command's own.
  */
 export function restoreCommand(criu: Criu, images: string, folder: string): string[] {
-  const script = `cd "$1" && shift && exec "$@" 5<memory.img`;
+  const script = `cd "$1" && shift && read -r go && exec "$@" </dev/null 5<memory.img`;
   return withPrivateRun(folder, script, [
     images,
     criu.program,

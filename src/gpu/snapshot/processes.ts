@@ -99,7 +99,8 @@ export class RestoredProcess extends EngineProcess {
     super(child, folder, oomKillsBefore, options.log);
   }
 
-  static async restore(options: RestoreOptions): Promise<RestoredProcess> {
+  /** Makes ready what a restore takes; the snapshot itself is not looked at before `begin`. */
+  static async prepare(options: RestoreOptions): Promise<RestoredProcess> {
     const { criu, snapshot, images, lockFile } = options;
     const folder = await makePrivateRun(criu);
     const oomKillsBefore = await oomKills();
@@ -113,6 +114,10 @@ export class RestoredProcess extends EngineProcess {
       'pipe',
     );
     return new RestoredProcess(child, folder, oomKillsBefore, options);
+  }
+
+  begin(): void {
+    this.child.stdin?.end('\n');
   }
 
   override get pid(): number | undefined {
@@ -161,9 +166,9 @@ export class RestoredProcess extends EngineProcess {
 function spawnCommand(
   [command = '', ...rest]: readonly string[],
   env: NodeJS.ProcessEnv,
-  stderr: 'ignore' | 'pipe',
+  stdio: 'ignore' | 'pipe',
 ): ChildProcess {
-  return spawn(command, rest, { cwd: '/', stdio: ['ignore', 'ignore', stderr], env });
+  return spawn(command, rest, { cwd: '/', stdio: [stdio, 'ignore', stdio], env });
 }
 
 /** The programs before the engine are found by it; the engine itself uses none. */

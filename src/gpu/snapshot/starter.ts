@@ -76,23 +76,25 @@ export class SnapshotStarter {
     const began = performance.now();
     const [criu, identity] = await Promise.all([this.#findCriu(), identityOf(this.options.engine)]);
     const slot = slotOf(identity);
+    const { lockFile, memoryLimitBytes } = this.options;
+    // Namespaces and mounts take as long as the checks: they are made meanwhile.
+    const process = await RestoredProcess.prepare({
+      criu,
+      ...store.placeOf(slot),
+      ...(lockFile !== undefined && { lockFile }),
+      ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+      log,
+    });
     let snapshot: Snapshot;
     try {
       snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
       await store.check(snapshot, identity);
     } catch (error) {
+      await process.kill();
       throw await this.#refuse(slot, error);
     }
-    const { lockFile, memoryLimitBytes } = this.options;
-    const process = await RestoredProcess.restore({
-      criu,
-      snapshot: snapshot.folder,
-      images: snapshot.images,
-      ...(lockFile !== undefined && { lockFile }),
-      ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
-      log,
-    });
+    process.begin();
     log.debug({ slot, ms: performance.now() - began }, 'restore begun');
     const { manifest, experience } = snapshot;
     return {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
@@ -110,6 +111,13 @@ export class SnapshotStore {
 
   constructor(private readonly options: SnapshotStoreOptions) {
     this.digests = new FileDigests(join(options.stateFolder, 'file-digests.json'));
+  }
+
+  /** Where a snapshot is, whether or not it is one. @throws Unusable: missing */
+  placeOf(slot: string): { readonly snapshot: string; readonly images: string } {
+    const snapshot = join(this.options.folder, slot);
+    if (!existsSync(snapshot)) throw new Unusable('missing', 'there is none yet');
+    return { snapshot, images: join(snapshot, IMAGES) };
   }
 
   /** @throws Unusable: missing, damaged, disabled, or rejected before */
