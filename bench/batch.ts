@@ -18,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { temporalSdkLoader } from '../src/cli/temporal-sdk.js';
 import type { CatalogHandle } from '../src/client/catalog-handle.js';
+import { DEFAULT_MAX_BATCH } from '../src/contract/batch.js';
 import { createEngineHost } from '../src/gpu/host.js';
 import { packageRoot } from '../src/package-root.js';
 import { publishSection, type Timing, table, timing } from './report.js';
@@ -107,16 +108,23 @@ async function engineRate(batch: number, wanted: readonly Item[]): Promise<numbe
   return all.length / seconds;
 }
 
-async function startCatalog(name: string, rows: readonly object[]): Promise<CatalogHandle> {
+async function startCatalog(
+  name: string,
+  rows: readonly object[],
+  maxBatch = DEFAULT_MAX_BATCH,
+): Promise<CatalogHandle> {
   const path = join(storage, `${name}.jsonl`);
   await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return diffusion.catalog({ catalog: pathToFileURL(path).href });
+  return diffusion.catalog({ catalog: pathToFileURL(path).href, maxBatch });
 }
 
 interface Way {
   readonly name: string;
-  /** @returns the ids of the workflows that it took */
-  run(wanted: readonly Item[]): Promise<string[]>;
+  /**
+   * @param best the engine's best batch
+   * @returns the ids of the workflows that it took
+   */
+  run(wanted: readonly Item[], best: number): Promise<string[]>;
 }
 
 let catalogs = 0;
@@ -131,16 +139,16 @@ const ways: readonly Way[] = [
   },
   {
     name: 'generateBatch',
-    async run(wanted) {
-      const handle = await diffusion.batch({ items: [...wanted] });
+    async run(wanted, maxBatch) {
+      const handle = await diffusion.batch({ items: [...wanted], maxBatch });
       await handle.result();
       return [handle.id];
     },
   },
   {
     name: 'renderCatalog',
-    async run(wanted) {
-      const handle = await startCatalog(`rows-${catalogs++}`, wanted);
+    async run(wanted, maxBatch) {
+      const handle = await startCatalog(`rows-${catalogs++}`, wanted, maxBatch);
       await handle.result();
       return [handle.id];
     },
@@ -166,7 +174,7 @@ async function compareRates(): Promise<void> {
       alone.push(engineAlone);
       let ids: string[] = [];
       const seconds = await secondsOf(async () => {
-        ids = await run(requests);
+        ids = await run(requests, best);
       });
       const rate = items / seconds;
       rates.set(name, [...(rates.get(name) ?? []), rate]);
@@ -193,7 +201,7 @@ async function compareRates(): Promise<void> {
   await publishSection(
     `Bulk: items a second, ${size.width}², ${size.steps} steps`,
     `node dist/bench/batch.js --items ${items} --rounds ${rounds} --memory 0 --callers ''`,
-    `${items} prompts, ${rounds === 1 ? 'once' : `${rounds} times`} each way, the engine alone with the same prompts before each of them; median (least–most). Batches that the engine was tried with, items a second: ${engineTried}. Server, worker, encoding and storing share the engine's cores.\n\n${table(
+    `${items} prompts, ${rounds === 1 ? 'once' : `${rounds} times`} each way, the engine alone with the same prompts before each of them, batches of the same size; median (least–most). Batches that the engine was tried with, items a second: ${engineTried}. Server, worker, encoding and storing share the engine's cores.\n\n${table(
       ['way', 'items/s', 'to the engine', 'events an item', 'bytes of history an item'],
       [[`engine alone, batches of ${best}`, range(timing(alone)), '1.00', '', ''], ...rows],
     )}`,
