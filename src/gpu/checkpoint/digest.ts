@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import { writeAtomically } from '../../storage/atomic-write.js';
+import { fileDigests } from './file-digests.js';
 
 const HEX_DIGEST = /^[0-9a-f]{64}$/;
 const Remembered = z.record(z.string(), z.string().regex(HEX_DIGEST));
@@ -24,18 +23,20 @@ export async function checkpointDigest(folder: string, cacheFolder: string): Pro
   const files = (await listFiles(folder)).filter((file) => COUNTS.test(file)).sort();
   const memoryFile = join(cacheFolder, 'file-digests.json');
   const remembered = await readRemembered(memoryFile);
+  const keys = await Promise.all(
+    files.map(async (file) => {
+      const { size, mtimeNs, ino } = await stat(file, { bigint: true });
+      return { file, key: `${file}:${size}:${ino}:${mtimeNs}`, size };
+    }),
+  );
+  const unknown = keys.filter(({ key }) => remembered[key] === undefined);
+  const learned = await fileDigests(unknown);
+  for (const { file, key } of unknown) remembered[key] = learned.get(file) as string;
   const digest = createHash('sha256');
-  let learned = false;
-  for (const file of files) {
-    const { size, mtimeNs, ino } = await stat(file, { bigint: true });
-    const key = `${file}:${size}:${ino}:${mtimeNs}`;
-    if (remembered[key] === undefined) {
-      remembered[key] = await fileDigest(file);
-      learned = true;
-    }
+  for (const { file, key } of keys) {
     digest.update(`${relative(folder, file).split(sep).join('/')}\n${remembered[key]}\n`);
   }
-  if (learned) await remember(memoryFile, remembered);
+  if (unknown.length > 0) await remember(memoryFile, remembered);
   return digest.digest('hex');
 }
 
@@ -50,12 +51,6 @@ async function listFiles(folder: string): Promise<string[]> {
     return entry.isDirectory() ? listFiles(path) : [path];
   });
   return (await Promise.all(nested)).flat();
-}
-
-async function fileDigest(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }
 
 /** A memory that can't be read is an empty one: it only saves time. */

@@ -1,8 +1,8 @@
 import type { BertConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { type ComputeType, type Graph, GraphBuilder, MICROSOFT, type Value } from './builder.js';
+import { ElementType } from './element-type.js';
 import { add, attention, biasedLinear, concat, layerNorm } from './layers.js';
-import { ElementType } from './onnx.js';
 
 /**
  * The text encoder: transformers' `BertModel`, of which some hidden states become the prompt's embedding, side

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Dtype, StoredTensor } from '../checkpoint/safetensors.js';
+import type { StoredTensor } from '../checkpoint/safetensors.js';
 import { expectTensor, fileNameOf, type Weights } from '../checkpoint/weights.js';
+import { dtypeOf, ElementType, GRAPH_DTYPES, storedType } from './element-type.js';
 import {
   type AttributeProto,
   AttributeType,
   decodeModel,
-  ElementType,
   EXTERNAL,
   encodeModel,
   type NodeProto,
@@ -61,22 +61,6 @@ export interface WeightOptions {
 export interface Rows {
   readonly from: number;
   readonly to: number;
-}
-
-const STORED_TYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', I8: 'int8' } as const;
-type GraphDtype = keyof typeof STORED_TYPES;
-const GRAPH_DTYPES = Object.keys(STORED_TYPES) as GraphDtype[];
-
-/** @throws TypeError for a dtype that no graph takes */
-export function storedType(dtype: Dtype): ElementType {
-  if (!(dtype in STORED_TYPES)) throw new TypeError(`expected ${GRAPH_DTYPES.join(' or ')}, got ${dtype}`);
-  return STORED_TYPES[dtype as GraphDtype];
-}
-
-function dtypeOf(dataType: number): Dtype {
-  const dtype = GRAPH_DTYPES.find((known) => ElementType[STORED_TYPES[known]] === dataType);
-  if (!dtype) throw new TypeError(`expected ${GRAPH_DTYPES.join(' or ')}, got ONNX's type ${dataType}`);
-  return dtype;
 }
 
 /**

@@ -5,18 +5,6 @@ import protobuf from 'protobufjs';
  * Descriptors and types stand side by side; a field that is not listed is neither written nor read.
  */
 
-export const ElementType = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  bfloat16: 16,
-} as const;
-export type ElementType = keyof typeof ElementType;
-
 export interface TensorProto {
   readonly name: string;
   readonly dims: readonly number[];

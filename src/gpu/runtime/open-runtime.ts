@@ -22,5 +22,5 @@ async function open({ device, threads, cacheFolder }: RuntimeOptions): Promise<R
     return openCpuRuntime(threads);
   }
   const { openCudaRuntime } = await import('./cuda/cuda-runtime.js');
-  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), threads, cacheFolder });
+  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), cacheFolder });
 }

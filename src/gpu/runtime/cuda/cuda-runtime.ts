@@ -5,13 +5,12 @@ import type { Runtime } from '../session.js';
 import { openCudaDriver } from './cuda-driver.js';
 import { DeviceRuntime } from './device-runtime.js';
 import type { DeviceFacts } from './driver.js';
-import { Ort } from './ort.js';
+import { type CudaProvider, Ort } from './ort.js';
 import { linkProviders } from './provider-libraries.js';
 
 export interface CudaRuntimeOptions {
   /** The GPU's number. */
   readonly index: number;
-  readonly threads: number;
   /** Where links to ONNX Runtime's libraries are made. */
   readonly cacheFolder: string;
 }
@@ -20,32 +19,44 @@ export interface CudaRuntimeOptions {
  * ONNX Runtime's CUDA kernels over weights in device memory.
  * @throws DeviceLost where there is no such GPU, or a library is missing; with what to do
  */
-export async function openCudaRuntime({ index, threads, cacheFolder }: CudaRuntimeOptions): Promise<Runtime> {
-  const ort = Ort.load(await linkProviders(cacheFolder));
+export async function openCudaRuntime({ index, cacheFolder }: CudaRuntimeOptions): Promise<Runtime> {
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
-  // Loading the provider's libraries and the driver's own start take longest: side by side.
-  const [loading, opening] = await Promise.allSettled([
-    inSpan('provider', () => ort.loadProvider(provider)),
+  // The driver's start and loading the provider's libraries take longest: side by side.
+  const [opening, loading] = await Promise.allSettled([
     inSpan('CUDA', () => openCudaDriver({ device: index, leastCuda: LEAST_CUDA })),
+    inSpan('provider', () => loadProvider(provider, cacheFolder)),
   ]);
   if (opening.status === 'rejected') throw opening.reason;
   if (loading.status === 'rejected') {
     opening.value.close();
-    throw new DeviceLost(
-      `ONNX Runtime's CUDA provider can't be loaded: ${messageOf(loading.reason)}; put the CUDA 13 and cuDNN 9 libraries and those of onnxruntime-gpu 1.30 on LD_LIBRARY_PATH: \`temporal-diffusion doctor --device cuda:${index}\` names what is missing`,
-      { cause: loading.reason },
-    );
+    throw loading.reason;
   }
   const driver = opening.value;
   return new DeviceRuntime({
     device: `cuda:${index}`,
-    ort,
+    ort: loading.value,
     driver,
     provider,
     compute: computeTypes(driver.facts),
-    threads,
+    threads: SHAPE_THREADS,
   });
 }
+
+async function loadProvider(provider: CudaProvider, cacheFolder: string): Promise<Ort> {
+  const ort = Ort.load(await linkProviders(cacheFolder));
+  try {
+    await ort.loadProvider(provider);
+    return ort;
+  } catch (cause) {
+    throw new DeviceLost(
+      `ONNX Runtime's CUDA provider can't be loaded: ${messageOf(cause)}; put the CUDA 13 and cuDNN 9 libraries and those of onnxruntime-gpu 1.30 on LD_LIBRARY_PATH: \`temporal-diffusion doctor --device cuda:${provider.device}\` names what is missing`,
+      { cause },
+    );
+  }
+}
+
+/** All that is left to the CPU is a little arithmetic on shapes; more threads would wait for it at the streams' cost. */
+const SHAPE_THREADS = 1;
 
 /** What the CUDA provider of ONNX Runtime 1.30 is built for. */
 const LEAST_CUDA = '13.0';

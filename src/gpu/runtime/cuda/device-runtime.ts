@@ -1,4 +1,4 @@
-import { storedType } from '../../graph/builder.js';
+import { storedType } from '../../graph/element-type.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
 import { inSpan, tellSpan } from '../../spans.js';
 import {

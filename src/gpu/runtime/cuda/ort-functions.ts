@@ -25,9 +25,10 @@ export interface OrtFunctions {
   SetIntraOpNumThreads(options: Pointer, threads: number): Status;
   SetInterOpNumThreads(options: Pointer, threads: number): Status;
   SetSessionGraphOptimizationLevel(options: Pointer, level: number): Status;
+  DisableMemPattern(options: Pointer): Status;
   AddSessionConfigEntry(options: Pointer, key: string, value: string): Status;
   AddInitializer(options: Pointer, name: string, value: Pointer): Status;
-  CreateCUDAProviderOptions(out: Out): Status;
+  CreateCUDAProviderOptions: Asynchronous<[out: Out]>;
   UpdateCUDAProviderOptions(options: Pointer, keys: string[], values: string[], count: number): Status;
   SessionOptionsAppendExecutionProvider_CUDA_V2: Asynchronous<[options: Pointer, provider: Pointer]>;
   ReleaseCUDAProviderOptions(options: Pointer): void;
@@ -88,6 +89,7 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   ReleaseEnv: [92, 'void', 'void *'],
   CreateSessionOptions: [10, 'void *', OUT],
   SetSessionLogSeverityLevel: [22, 'void *', 'void *', 'int'],
+  DisableMemPattern: [17, 'void *', 'void *'],
   SetSessionGraphOptimizationLevel: [23, 'void *', 'void *', 'int'],
   SetIntraOpNumThreads: [24, 'void *', 'void *', 'int'],
   SetInterOpNumThreads: [25, 'void *', 'void *', 'int'],

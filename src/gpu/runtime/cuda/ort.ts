@@ -1,5 +1,5 @@
 import { OutOfMemory } from '../../../contract/errors.js';
-import { ElementType } from '../../graph/onnx.js';
+import { ElementType } from '../../graph/element-type.js';
 import { bytesAt, type Pointer, textAt } from './native.js';
 import {
   type Asynchronous,
@@ -15,18 +15,18 @@ const LOG_ERRORS = 3;
 /** `OrtAllocatorType`, `OrtMemType`: the device's own, the default kind. */
 const DEVICE_ALLOCATOR = 0;
 const DEFAULT_MEMORY = 0;
-/** `GraphOptimizationLevel`: only what keeps the graph what it is. */
-const BASIC_OPTIMISATIONS = 1;
+/** `GraphOptimizationLevel`: none. Our graphs have fused operators where it pays, and weights must not be read yet. */
+const NO_OPTIMISATIONS = 0;
 
 /** Where kernels run. */
-export type Provider =
-  | { readonly kind: 'cpu' }
-  | {
-      readonly kind: 'cuda';
-      readonly device: number;
-      /** `OrtCUDAProviderOptionsV2`, as its documentation names them. */
-      readonly options: Readonly<Record<string, string>>;
-    };
+export type Provider = { readonly kind: 'cpu' } | CudaProvider;
+
+export interface CudaProvider {
+  readonly kind: 'cuda';
+  readonly device: number;
+  /** `OrtCUDAProviderOptionsV2`, as its documentation names them. */
+  readonly options: Readonly<Record<string, string>>;
+}
 
 /** A tensor whose memory is not ONNX Runtime's: a weight in device memory, or an array of ours. */
 export interface ForeignTensor {
@@ -84,7 +84,9 @@ export class Ort {
       this.check(functions.SetSessionLogSeverityLevel(options, LOG_ERRORS));
       this.check(functions.SetIntraOpNumThreads(options, threads));
       this.check(functions.SetInterOpNumThreads(options, 1));
-      this.check(functions.SetSessionGraphOptimizationLevel(options, BASIC_OPTIMISATIONS));
+      // A pattern is a second block of all that a run needs, beside the pieces that its first run took.
+      this.check(functions.DisableMemPattern(options));
+      this.check(functions.SetSessionGraphOptimizationLevel(options, NO_OPTIMISATIONS));
       const settings = {
         ...UNREAD_WEIGHTS,
         'session.model_external_initializers_file_folder_path': weightsFolder,
@@ -110,7 +112,7 @@ export class Ort {
   }
 
   /** Loads the libraries of a provider, as the first session on it would. @throws Error naming what is missing */
-  async loadProvider(provider: Extract<Provider, { kind: 'cuda' }>): Promise<void> {
+  async loadProvider(provider: CudaProvider): Promise<void> {
     const options = this.make((out) => this.functions.CreateSessionOptions(out));
     try {
       await this.#appendCuda(options, provider);
@@ -212,9 +214,11 @@ export class Ort {
   }
 
   /** On another thread: the first time, it loads the provider's libraries. */
-  async #appendCuda(options: Pointer, provider: Extract<Provider, { kind: 'cuda' }>): Promise<void> {
+  async #appendCuda(options: Pointer, provider: CudaProvider): Promise<void> {
     const { functions } = this;
-    const cuda = this.make((out) => functions.CreateCUDAProviderOptions(out));
+    const out = new BigUint64Array(1);
+    await this.call(functions.CreateCUDAProviderOptions, out);
+    const cuda = pointerIn(out);
     try {
       const entries = Object.entries({ device_id: String(provider.device), ...provider.options });
       const keys = entries.map(([key]) => key);
@@ -227,15 +231,10 @@ export class Ort {
   }
 }
 
-/**
- * Sessions are made while their weights are still on their way: nothing may read them before the first run. So
- * weights are neither folded into other constants, nor repacked, nor merged into their neighbours.
- */
+/** Sessions are made while their weights are still on their way: nothing may read or repack them before the first run. */
 const UNREAD_WEIGHTS = {
   'session.disable_prepacking': '1',
   'session.disable_quant_qdq': '1',
-  'optimization.disable_specified_optimizers':
-    'ConstantFolding;ConvAddFusion;ConvMulFusion;ConvBNFusion;MatMulBNFusion;TransposeOptimizer',
 };
 
 /** A tensor in the provider's memory that a run made. */
