@@ -85,7 +85,7 @@ class Flux2Transformer {
     const step = graph.input('step', 'float32', [1]);
 
     // One embedding of the noise level modulates every block of a kind: computed once, here.
-    const noise = silu(graph, this.#timestepEmbedding(timestep));
+    const noise = this.#wideSilu(this.#timestepEmbedding(timestep));
     const imageModulations = this.#doubleModulation(noise, 'double_stream_modulation_img');
     const textModulations = this.#doubleModulation(noise, 'double_stream_modulation_txt');
     const singleModulation = this.#singleModulation(noise, 'single_stream_modulation');
@@ -151,8 +151,14 @@ class Flux2Transformer {
     );
     const sinusoids = this.#narrow(concat(graph, [graph.op('Cos', [angles]), graph.op('Sin', [angles])], -1));
     const embedder = 'time_guidance_embed.timestep_embedder';
-    const hidden = silu(graph, linear(graph, sinusoids, `${embedder}.linear_1`, channels, this.#dim));
+    const hidden = this.#wideSilu(linear(graph, sinusoids, `${embedder}.linear_1`, channels, this.#dim));
     return linear(graph, hidden, `${embedder}.linear_2`, this.#dim, this.#dim);
+  }
+
+  /** Computed in float32, as torch does: what is off here is off in every token of every block. */
+  #wideSilu(x: Value): Value {
+    const { graph } = this;
+    return this.#narrow(silu(graph, graph.cast(x, graph.compute, 'float32')));
   }
 
   #doubleModulation(noise: Value, name: string): { attention: Modulation; feedForward: Modulation } {

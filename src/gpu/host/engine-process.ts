@@ -180,8 +180,7 @@ export class FreshProcess extends EngineProcess {
       env: {
         ...Object.fromEntries(environment),
         ORT_DISABLE_TELEMETRY: '1',
-        // Weights for a GPU are read by so many threads at a time.
-        ...(options.arguments.device !== 'cpu' && { UV_THREADPOOL_SIZE: '16' }),
+        ...(options.arguments.device !== 'cpu' && gpuEnvironment(options.arguments.cacheFolder)),
       },
     });
     return new FreshProcess(child, folder, oomKillsBefore, options.log);
@@ -204,6 +203,15 @@ export async function makeEngineFolder(parent: string): Promise<string> {
   const folder = join(parent, processFolderName(FOLDER_PREFIX, randomBytes(4).toString('hex')));
   await mkdir(folder, { mode: 0o700 });
   return folder;
+}
+
+function gpuEnvironment(cacheFolder: string): Record<string, string> {
+  return {
+    // Weights are read by so many threads at a time.
+    UV_THREADPOOL_SIZE: '16',
+    // Kernels that are compiled for this GPU are kept: an engine has no home, where CUDA looks for them otherwise.
+    CUDA_CACHE_PATH: process.env.CUDA_CACHE_PATH ?? join(cacheFolder, 'cuda'),
+  };
 }
 
 /** The command that starts an engine. */
