@@ -29,7 +29,7 @@ function start(command: readonly string[]): ChildProcess {
   const [program = '', ...rest] = command;
   return spawn(program, rest, {
     cwd: '/',
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['pipe', 'ignore', 'inherit'],
     // One thread: each has a generator of its own, and which of several is asked is chance.
     env: { PATH: process.env.PATH, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
   });
@@ -58,6 +58,7 @@ async function twoSay(what: 'draw' | 'wake'): Promise<[Record<string, string>, R
     [1, 2].map(async () => {
       const folder = await makePrivateRun(criu);
       const child = start(restoreCommand(criu, images, folder));
+      child.stdin?.end('\n');
       const ended = once(child, 'exit');
       try {
         return await ask(folder, what);
