@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { test } from 'node:test';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { CheckpointInvalid } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { loadTokenizer } from '../src/gpu/engine/tokenizer.js';
+import { TokenizerThread } from '../src/gpu/engine/tokenizer-thread.js';
 import { EMOJI, readJson, TINY_QWEN } from './support/references.js';
 
 interface Encoded {
@@ -27,3 +31,52 @@ for (const [model, checkpoint, fixture] of [
     }
   });
 }
+
+describe("the thread of an engine's tokenizer", () => {
+  const open = (folder: string) => openCheckpoint(folder, { name: 'model', cacheFolder: tmpdir() });
+
+  test('encodes as the tokenizer does, whatever is asked before it is ready', async () => {
+    const checkpoint = await open(TINY_QWEN);
+    const thread = new TokenizerThread(checkpoint);
+    try {
+      const prompts = readJson<Encoded[]>('tokens-qwen.json').map(({ prompt }) => prompt);
+      const early = thread.encode(prompts);
+      await thread.ready();
+      const tokenizer = await loadTokenizer(checkpoint);
+      const expected = prompts.map((prompt) => tokenizer.encode(prompt));
+      assert.deepEqual(await early, expected);
+      assert.deepEqual(await thread.encode(prompts.slice(1, 3)), expected.slice(1, 3));
+    } finally {
+      await thread.close();
+    }
+  });
+
+  test('says what is wrong with a tokenizer, and fails what waits for it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tdiff-tokenizer-'));
+    try {
+      await cp(TINY_QWEN, folder, { recursive: true });
+      const checkpoint = await open(folder);
+      await writeFile(join(folder, 'tokenizer', 'tokenizer.json'), '{}');
+      const thread = new TokenizerThread(checkpoint);
+      const waiting = assert.rejects(thread.encode(['a dog']), /its thread has ended/);
+      await assert.rejects(
+        thread.ready(),
+        (error: unknown) =>
+          error instanceof CheckpointInvalid && /tokenizer\.json: not a tokenizer/.test(error.message),
+      );
+      await waiting;
+      await assert.rejects(thread.encode(['a cat']), /its thread has ended/);
+      await thread.close();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('fails what waits for it when it is closed', async () => {
+    const thread = new TokenizerThread(await open(TINY_QWEN));
+    await thread.ready();
+    const waiting = assert.rejects(thread.encode(['an owl '.repeat(100_000)]), /its thread has ended/);
+    await thread.close();
+    await waiting;
+  });
+});

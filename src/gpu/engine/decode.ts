@@ -18,6 +18,8 @@ export interface LatentShape {
   readonly channels: number;
   /** Pixels that a token is wide and high. */
   readonly unit: number;
+  /** Whether what does not fit is decoded in parts. */
+  readonly inParts: boolean;
 }
 
 /**
@@ -31,10 +33,11 @@ export async function decodeLatents(
   latents: HeldTensor,
   shape: LatentShape,
 ): Promise<Uint8Array> {
-  const { batch, rows, columns, channels, unit } = shape;
+  const { batch, rows, columns, channels, unit, inParts } = shape;
   const whole = latents.reshaped([batch, rows, columns, channels]);
   const decoded = await orTooLittleMemory(decodePixels(decoder, whole)).finally(() => whole.release());
   if (!(decoded instanceof OutOfMemory)) return decoded;
+  if (!inParts) throw decoded;
 
   const { data } = await readOutput({ latents }, 'latents', 'float32');
   const imageLength = rows * columns * channels;

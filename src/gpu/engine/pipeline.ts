@@ -21,7 +21,8 @@ import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
 import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
-import { loadTokenizer, type PromptTokenizer } from './tokenizer.js';
+import type { EncodedPrompt } from './tokenizer.js';
+import { TokenizerThread } from './tokenizer-thread.js';
 
 export interface PipelineOptions {
   /** The checkpoint's folder. */
@@ -110,6 +111,26 @@ export async function openPipeline(
   runtime: Runtime,
   cacheFolder: string,
 ): Promise<Pipeline> {
+  const tokenizer = new TokenizerThread(checkpoint);
+  const tokenizerReady = inSpan('tokenizer', () => tokenizer.ready());
+  tokenizerReady.catch(() => {});
+  try {
+    const { sessions, digest } = await openSessions(checkpoint, runtime, cacheFolder);
+    await tokenizerReady;
+    const pipeline = new Flux2Klein(checkpoint, tokenizer, runtime, sessions, digest);
+    pipeline.warmUp();
+    return pipeline;
+  } catch (error) {
+    await tokenizer.close();
+    throw error;
+  }
+}
+
+async function openSessions(
+  checkpoint: Checkpoint,
+  runtime: Runtime,
+  cacheFolder: string,
+): Promise<{ sessions: Sessions; digest: string }> {
   const graphs = await inSpan('graphs', () =>
     loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute }),
   );
@@ -123,16 +144,7 @@ export async function openPipeline(
     { component: 'vae', ...graphs.vaeDecoder, weightsFolder: checkpoint.vae.weights.folder },
   ]);
   if (!textEncoder || !transformer || !vaeDecoder) throw new Error('expected a session for every graph');
-  const sessions = { textEncoder, transformer, vaeDecoder };
-  const pipeline = new Flux2Klein(
-    checkpoint,
-    await inSpan('tokenizer', () => loadTokenizer(checkpoint)),
-    runtime,
-    sessions,
-    graphs.digest,
-  );
-  pipeline.warmUp();
-  return pipeline;
+  return { sessions: { textEncoder, transformer, vaeDecoder }, digest: graphs.digest };
 }
 
 type Sessions = Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Session>>;
@@ -150,7 +162,7 @@ class Flux2Klein implements Pipeline {
 
   constructor(
     private readonly checkpoint: Checkpoint,
-    private readonly tokenizer: PromptTokenizer,
+    private readonly tokenizer: TokenizerThread,
     private readonly runtime: Runtime,
     private readonly sessions: Sessions,
     readonly graphDigest: string,
@@ -203,8 +215,11 @@ class Flux2Klein implements Pipeline {
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const shape = { batch: items.length, rows, columns };
     // A runtime that has threads of its own encodes the text meanwhile.
-    const encoding = inSpan('text', () => this.#encodePrompts(items.map((item) => item.prompt)));
+    const prompts = await this.tokenizer.encode(items.map((item) => item.prompt));
+    const encoding = inSpan('text', () => this.#embed(prompts));
     encoding.catch(() => {});
+    // Its run is on its way only when this thread has had a turn.
+    await setImmediate();
     const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
     const places = await this.#places(shape);
     const promptEmbeds = await encoding;
@@ -217,7 +232,13 @@ class Flux2Klein implements Pipeline {
       latents = await this.#denoise(noise, conditions, { ...shape, items, steps }, hooks, trace);
       const denoised = performance.now();
       const { in_channels: channels } = this.checkpoint.transformer.config;
-      const picture = { ...shape, channels, unit: this.card.unit };
+      const picture = {
+        ...shape,
+        channels,
+        unit: this.card.unit,
+        // On the CPU it is the whole process that has too little memory, and its host starts another.
+        inParts: this.runtime.memory() !== undefined,
+      };
       const decoding = latents;
       const pixels = await inSpan('decode', () => decodeLatents(this.sessions.vaeDecoder, decoding, picture));
       const decoded = performance.now();
@@ -247,14 +268,14 @@ class Flux2Klein implements Pipeline {
     return this.runtime.afterRestore();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#forgetPlaces();
-    return this.runtime.close();
+    await this.tokenizer.close();
+    await this.runtime.close();
   }
 
-  async #encodePrompts(prompts: readonly string[]): Promise<HeldTensor> {
-    const encoded = prompts.map((prompt) => this.tokenizer.encode(prompt));
-    const dims = [prompts.length, this.card.maxTokens];
+  async #embed(encoded: readonly EncodedPrompt[]): Promise<HeldTensor> {
+    const dims = [encoded.length, this.card.maxTokens];
     const outputs = await this.sessions.textEncoder.run({
       input_ids: integerTensor(
         encoded.flatMap(({ ids }) => ids),

@@ -4,7 +4,7 @@ import { Template } from '@huggingface/jinja';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { ModelCard } from '../../contract/model-card.js';
 import { fileExists } from '../checkpoint/file-exists.js';
 import { readJsonFile } from '../checkpoint/json-file.js';
 
@@ -29,8 +29,14 @@ export interface PromptTokenizer {
   encode(prompt: string): EncodedPrompt;
 }
 
+/** What of a checkpoint its tokenizer depends on. */
+export interface TokenizerSource {
+  readonly folder: string;
+  readonly card: Pick<ModelCard, 'maxTokens'>;
+}
+
 /** @throws CheckpointInvalid */
-export async function loadTokenizer(checkpoint: Checkpoint): Promise<PromptTokenizer> {
+export async function loadTokenizer(checkpoint: TokenizerSource): Promise<PromptTokenizer> {
   const folder = join(checkpoint.folder, 'tokenizer');
   const file = join(folder, 'tokenizer.json');
   const config = await readJsonFile(join(folder, 'tokenizer_config.json'), TokenizerConfig);

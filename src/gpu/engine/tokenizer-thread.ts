@@ -1,0 +1,88 @@
+import { Worker } from 'node:worker_threads';
+import { CheckpointInvalid } from '../../contract/errors.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { EncodedPrompt, TokenizerSource } from './tokenizer.js';
+
+export interface EncodeRequest {
+  readonly id: number;
+  readonly prompts: readonly string[];
+}
+
+/** What the thread says: first whether the tokenizer is there, then what prompts became. */
+export type TokenizerAnswer =
+  | { readonly type: 'ready' }
+  | { readonly type: 'refused'; readonly message: string }
+  | { readonly type: 'encoded'; readonly id: number; readonly encoded: readonly EncodedPrompt[] };
+
+interface Waiting {
+  resolve(encoded: readonly EncodedPrompt[]): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A checkpoint's tokenizer on a thread of its own. A vocabulary of 150,000 tokens takes half a second to load, and
+ * the event loop has weights to move meanwhile.
+ */
+export class TokenizerThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #ready: Promise<void>;
+  #failure: unknown;
+  #requests = 0;
+
+  constructor({ folder, card }: Pick<Checkpoint, 'folder' | 'card'>) {
+    const source: TokenizerSource = { folder, card: { maxTokens: card.maxTokens } };
+    this.#worker = new Worker(new URL('./tokenizer-worker.js', import.meta.url), { workerData: source });
+    this.#ready = new Promise((resolve, reject) => {
+      this.#worker.on('message', (answer: TokenizerAnswer) => {
+        if (answer.type === 'ready') resolve();
+        else if (answer.type === 'refused') reject(new CheckpointInvalid(answer.message));
+        else this.#settle(answer.id, ({ resolve }) => resolve(answer.encoded));
+      });
+      const fail = (error: unknown) => {
+        this.#failure = error;
+        reject(error);
+        for (const id of [...this.#waiting.keys()]) this.#settle(id, (waiting) => waiting.reject(error));
+      };
+      this.#worker.on('error', fail);
+      this.#worker.on('exit', () => fail(new Error('expected the tokenizer to go on, its thread has ended')));
+    });
+    // Whoever waits for it is told; nobody has to.
+    this.#ready.catch(() => {});
+  }
+
+  /**
+   * Resolves when prompts can be encoded; until then the thread keeps the process alive.
+   * @throws CheckpointInvalid
+   */
+  async ready(): Promise<void> {
+    try {
+      await this.#ready;
+    } finally {
+      if (this.#waiting.size === 0) this.#worker.unref();
+    }
+  }
+
+  /** @returns what `PromptTokenizer.encode` makes of each */
+  encode(prompts: readonly string[]): Promise<readonly EncodedPrompt[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      const request: EncodeRequest = { id: this.#requests++, prompts };
+      this.#waiting.set(request.id, { resolve, reject });
+      this.#worker.ref();
+      this.#worker.postMessage(request);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #settle(id: number, settle: (waiting: Waiting) => void): void {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return;
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) this.#worker.unref();
+    settle(waiting);
+  }
+}
