@@ -124,8 +124,8 @@ function late(server: ServerProcess, address: string): Error {
 }
 
 /**
- * How often a second the server looks for tasks to hand out. Its own limit is 20: a job takes six of them, so quick jobs
- * one after the other waited about 35 ms for each.
+ * How often a second the server looks for tasks to hand out. Its own limit is 20 a shard, and this one has one shard: a
+ * job takes six of them, so each task of quick jobs, one after the other, waited for about 35 ms.
  */
 const SETTINGS = ['history.transferProcessorMaxPollRPS=1000', 'history.transferProcessorMaxPollHostRPS=1000'];
 
