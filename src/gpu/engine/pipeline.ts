@@ -218,13 +218,13 @@ class Flux2Klein implements Pipeline {
     const prompts = await this.tokenizer.encode(items.map((item) => item.prompt));
     const encoding = inSpan('text', () => this.#embed(prompts));
     encoding.catch(() => {});
-    // Its run is on its way only when this thread has had a turn.
-    await setImmediate();
-    const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
-    const places = await this.#places(shape);
-    const promptEmbeds = await encoding;
     let latents: HeldTensor | undefined;
     try {
+      // Its run is on its way only when this thread has had a turn.
+      await setImmediate();
+      const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
+      const places = await this.#places(shape);
+      const promptEmbeds = await encoding;
       if (trace.onPromptEmbeds) trace.onPromptEmbeds(await floatsOf(promptEmbeds));
       const encoded = performance.now();
       trace.onInitialLatents?.(noise);
@@ -254,8 +254,8 @@ class Flux2Klein implements Pipeline {
         pixels: pixels.subarray(place * imageBytes, (place + 1) * imageBytes),
       }));
     } finally {
-      promptEmbeds.release();
       latents?.release();
+      (await encoding.catch(() => undefined))?.release();
     }
   }
 
