@@ -217,6 +217,11 @@ describe('an engine that is restored', () => {
     },
   );
 
+  snapshotTest("its memory is mapped, V8's heap too, and little of it is copied by a restore", async () => {
+    const { mappedBytes, copiedBytes } = (await place.store.open(slot)).manifest.memory;
+    assert.ok(copiedBytes < mappedBytes / 20, `${copiedBytes} bytes copied, ${mappedBytes} mapped`);
+  });
+
   snapshotTest(
     'nobody else can read its images, and neither a prompt nor a credential of the host is in them',
     async () => {

@@ -187,6 +187,13 @@ export function restoreCommand(criu: Criu, images: string, folder: string): stri
   ]);
 }
 
+/**
+ * For CRIU when it restores: to wait for the end of a restore without hardware breakpoints (its FI_NO_BREAKPOINTS),
+ * as it does where a processor has none. The kernel makes the first breakpoint of a machine wait until all processors
+ * know of it: 11 ms.
+ */
+export const RESTORE_ENVIRONMENT = { CRIU_FAULT: '130' } as const;
+
 /** Control groups are the host's affair: a restored engine belongs to whoever restores it. */
 const COMMON_OPTIONS = ['--manage-cgroups=ignore', '-v2'];
 

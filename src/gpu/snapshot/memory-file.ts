@@ -16,15 +16,20 @@ import {
  * anonymous pages move into a file of their own, and the process's memory map then says that this file is mapped
  * there, privately. Restoring them is one mmap. The kernel reads pages when they are touched, engines that are
  * restored from the same image share them, and one that writes to a page gets its own copy, as it would have of its
- * own memory. Pages of nothing but zeros are left out: untouched memory is the same.
+ * own memory. Pages of nothing but zeros are left out: untouched memory is the same. What differs is memory that is
+ * discarded (MADV_DONTNEED): it would have zeros again, and has what was captured. V8 expects nothing of it, since it
+ * asks for MADV_FREE first, which promises nothing; what it or malloc takes as zeros it maps or grows anew.
  */
 
 /** The file that restored engines map. */
 export const MEMORY_FILE = 'memory.img';
 
 const PAGE = 4096;
-/** A mapping costs the kernel some microseconds; V8's heap, whose pages are smaller than this, stays CRIU's. */
-const SHORTEST_RUN = 1 << 20;
+/**
+ * A mapping costs the kernel some microseconds, a copied page half of one. V8's heap, in pages of 256 KiB, is mapped
+ * too: most of it is the tokenizer's vocabulary, of which a picture needs a few words.
+ */
+const SHORTEST_RUN = 16 * PAGE;
 /** A hole of fewer zero pages than this is not worth two mappings. */
 const SHORTEST_HOLE = 16 * PAGE;
 
@@ -36,6 +41,7 @@ const ANON_PRIVATE = 1n << 9n;
 const PROT_READ_WRITE = 3n;
 const MAP_PRIVATE = 2n;
 const MAP_ANONYMOUS = 0x20n;
+const MAP_NORESERVE = 0x4000n;
 /** PE_PRESENT of CRIU's include/pagemap.h. */
 const PRESENT = 4n;
 /** `REG` of CRIU's fdinfo.proto. */
@@ -209,7 +215,7 @@ function isPlainAnonymous(area: readonly Field[]): boolean {
   const flags = numberIn(area, VMA.flags) ?? 0n;
   return (
     (status & ~HEAP) === (REGULAR | ANON_PRIVATE) &&
-    flags === (MAP_PRIVATE | MAP_ANONYMOUS) &&
+    (flags & ~MAP_NORESERVE) === (MAP_PRIVATE | MAP_ANONYMOUS) &&
     numberIn(area, VMA.prot) === PROT_READ_WRITE
   );
 }
@@ -285,7 +291,7 @@ function splitArea(area: Field[], pieces: readonly Piece[], fileId: bigint): Fie
     for (const [number, value] of [
       [VMA.pgoff, BigInt(piece.offset)],
       [VMA.shmid, fileId],
-      [VMA.flags, MAP_PRIVATE],
+      [VMA.flags, MAP_PRIVATE | ((numberIn(area, VMA.flags) ?? 0n) & MAP_NORESERVE)],
       [VMA.status, REGULAR | FILE_PRIVATE],
     ] as const)
       mapped = withNumber(mapped, number, value);

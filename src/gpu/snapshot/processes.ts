@@ -18,6 +18,7 @@ import {
   ENGINE_SOCKET,
   keepKernelNotes,
   makePrivateRun,
+  RESTORE_ENVIRONMENT,
   removeEngineFolder,
   restoreCommand,
 } from './criu.js';
@@ -110,7 +111,7 @@ export class RestoredProcess extends EngineProcess {
         ...['flock', '--shared', '--nonblock', '--no-fork', snapshot],
         ...restoreCommand(criu, images, folder),
       ],
-      { LANG: 'C.UTF-8', ...pathOnly() },
+      { LANG: 'C.UTF-8', ...RESTORE_ENVIRONMENT, ...pathOnly() },
       'pipe',
     );
     return new RestoredProcess(child, folder, oomKillsBefore, options);
