@@ -139,6 +139,24 @@ describe('bad input gets one clear message', () => {
       /^✖ expected --storage with a folder, a file: URL or an s3: URL/,
     ],
     [
+      'a host cache for the CPU',
+      ['worker', '--storage', 'pictures', '--host-cache', '20'],
+      2,
+      /^✖ expected a GPU with it \(--device cuda:0\), got the CPU, .*\n {2}→ at \["host-cache"\]\n$/,
+    ],
+    [
+      'a stream buffer for the CPU',
+      ['worker', '--storage', 'pictures', '--device', 'cpu', '--stream-buffer', '128'],
+      2,
+      /^✖ expected a GPU with it .*\n {2}→ at \["stream-buffer"\]\n$/,
+    ],
+    [
+      'a host cache of no size',
+      ['worker', '--storage', 'pictures', '--device', 'cuda:0', '--host-cache', 'on'],
+      2,
+      /^✖ expected off, or GiB, more than 0\n {2}→ at \["host-cache"\]\n$/,
+    ],
+    [
       'a worker with an unknown storage',
       ['worker', '--storage', 'ftp://x'],
       2,

@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
-import { FLOAT32 } from '../src/gpu/graph/graphs.js';
+import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { DeviceRuntime } from '../src/gpu/runtime/cuda/device-runtime.js';
+import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
 import { Ort } from '../src/gpu/runtime/cuda/ort.js';
 import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
 import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import type { Runtime } from '../src/gpu/runtime/session.js';
 import { SPANS, type Span } from '../src/gpu/spans.js';
+import { diskFolder } from './support/disk-folder.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { EMOJI, levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
 
@@ -28,7 +30,7 @@ before(async () => {
 });
 after(() => rm(cacheFolder, { recursive: true }));
 
-function deviceRuntime(driver: MemoryDriver): DeviceRuntime {
+function deviceRuntime(driver: MemoryDriver, cache?: HostCache): DeviceRuntime {
   return new DeviceRuntime({
     device: 'cuda:0',
     ort: Ort.load(onnxruntimeLibrary()),
@@ -37,6 +39,7 @@ function deviceRuntime(driver: MemoryDriver): DeviceRuntime {
     compute: FLOAT32,
     threads: 2,
     bufferBytes: 1 << 20,
+    ...(cache && { cache }),
   });
 }
 
@@ -101,6 +104,73 @@ describe('pictures drawn over streamed weights', () => {
   });
 });
 
+describe('weights that are kept in memory', () => {
+  const disk = diskFolder();
+  const skip = disk === undefined && 'this machine has no disk for temporary files';
+  const items = [{ index: 0, seed: 5, prompt: 'a red tree', width: 40, height: 64, steps: 1 }];
+
+  async function copyOfModel(name: string): Promise<string> {
+    const model = join(disk as string, name);
+    await cp(TINY_KLEIN, model, { recursive: true });
+    return model;
+  }
+
+  async function pixelsOf(pipeline: Pipeline): Promise<Uint8Array | undefined> {
+    return (await pipeline.render(items, hooks))[0]?.pixels;
+  }
+
+  test('are what the next runtime reads', { skip }, async () => {
+    const model = await copyOfModel('kept');
+    const cache = HostCache.open({ folder: join(disk as string, 'kept-cache'), maxBytes: 2 ** 30 });
+    const first = await pipelineOf(model, deviceRuntime(new MemoryDriver({ isShared: true }), cache));
+    const expected = await pixelsOf(first);
+    assert.equal(cache.usedBytes(), 0, 'nothing is kept before somebody says so');
+    await first.keepWeights();
+    await first.close();
+
+    const vae = join(model, 'vae', 'diffusion_pytorch_model.safetensors');
+    const copy = await cache.find(vae);
+    // Other weights than the file's own: what is drawn with them was read from the copy.
+    const file = await open(copy?.path as string, 'r+');
+    const { size } = await file.stat();
+    const half = Math.floor(size / 2);
+    await file.write(Buffer.alloc(size - half), 0, size - half, half);
+    await file.close();
+    copy?.close();
+
+    for (const [used, isSame] of [
+      [cache, false],
+      [undefined, true],
+    ] as const) {
+      const pipeline = await pipelineOf(model, deviceRuntime(new MemoryDriver({ isShared: true }), used));
+      const drawn = await pixelsOf(pipeline);
+      await pipeline.close();
+      assert.equal(Buffer.compare(drawn as Uint8Array, expected as Uint8Array) === 0, isSame);
+    }
+  });
+
+  test('leave nothing half copied where the runtime is closed meanwhile', { skip }, async () => {
+    const checkpoint = await openCheckpoint(await copyOfModel('closed'), { name: 'tested', cacheFolder });
+    const folder = join(disk as string, 'closed-cache');
+    const cache = HostCache.open({ folder, maxBytes: 2 ** 30 });
+    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }), cache);
+    const graph = buildGraphs(checkpoint, FLOAT32).vaeDecoder;
+    await runtime.open([{ component: 'vae', ...graph, weightsFolder: checkpoint.vae.weights.folder }]);
+    const keeping = runtime.keepWeights();
+    await Promise.all([assert.rejects(keeping, /the runtime was closed/), runtime.close()]);
+    assert.deepEqual(
+      (await readdir(folder)).filter((name) => name.endsWith('.partial')),
+      [],
+    );
+  });
+
+  test('are none without a place for them', async () => {
+    const pipeline = await pipelineOf(TINY_KLEIN, deviceRuntime(new MemoryDriver({ isShared: true })));
+    await pipeline.keepWeights();
+    await pipeline.close();
+  });
+});
+
 test('whoever measures hears what a start and a render are made of', async () => {
   const heard: Span[] = [];
   const listen = (span: unknown) => heard.push(span as Span);
@@ -143,7 +213,6 @@ describe('what is wrong is said', () => {
   test('an input that a graph does not have', async () => {
     const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
     const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder });
-    const { buildGraphs } = await import('../src/gpu/graph/graphs.js');
     const graph = buildGraphs(checkpoint, FLOAT32).vaeDecoder;
     const [session] = await runtime.open([
       { component: 'vae', ...graph, weightsFolder: checkpoint.vae.weights.folder },

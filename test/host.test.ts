@@ -8,7 +8,13 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { DeviceBusy, EngineStalled, OutOfMemory } from '../src/contract/errors.js';
+import {
+  DeviceBusy,
+  DeviceLost,
+  EngineStalled,
+  InvalidRequest,
+  OutOfMemory,
+} from '../src/contract/errors.js';
 import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
 import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { levelDifference } from './support/references.js';
@@ -165,5 +171,32 @@ describe('with little memory', () => {
     await using another = limited();
     await renderInBatches({ host: another, ceilings: createBatchCeilings(file), log }, { items: batch(3) });
     assert.deepEqual(warnings, []);
+  });
+});
+
+describe('how weights get to a GPU', () => {
+  test('is refused for the CPU, and where it makes no sense, before anything starts', () => {
+    for (const [device, weights, message] of [
+      ['cpu', { hostCacheBytes: 2 ** 30 }, /expected a GPU with hostCacheBytes, got device cpu/],
+      ['cuda:0', { streamBufferBytes: 2 ** 20 + 1 }, /→ at streamBufferBytes/],
+      ['cuda:0', { hostCacheBytes: 0 }, /→ at hostCacheBytes/],
+    ] as const) {
+      assert.throws(
+        () => emojiHost({ device, weights }),
+        (error) => error instanceof InvalidRequest && message.test(error.message),
+      );
+    }
+  });
+
+  test('reaches the engine, which is told of what its machine lacks', async (t) => {
+    const weights = { streamBufferBytes: 2 ** 21, hostCacheBytes: 2 ** 30 };
+    await using host = emojiHost({ device: 'cuda:0', exclusive: false, weights });
+    const failure = await host.ready().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (failure === undefined) return t.skip('this machine has a GPU');
+    assert.ok(failure instanceof DeviceLost, String(failure));
+    assert.match(failure.message, /libcuda\.so\.1/);
   });
 });

@@ -27,6 +27,8 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
   --device DEVICE      what it draws on: cpu (default), or the GPU of that number: cuda:0
   --threads N          threads of the CPU runtime (default: all)
+  --stream-buffer MIB  pinned memory that weights pass through on their way to a GPU (default: 64)
+  --host-cache GIB     keep up to so much of a GPU's weights in shared memory, for the next engine; off (default): none
   --start HOW          how engines start: fresh; snapshot: restored, where that works; auto (default): whichever was
                        measured to be faster on this host
   --snapshots DIR      where snapshots are (default: in this package's cache folder)
@@ -41,31 +43,61 @@ The server is the one that TEMPORAL_ADDRESS, or a profile of Temporal's configur
 `;
 
 const MIB = 2 ** 20;
+const GIB = 2 ** 30;
 /** What a number of bytes can hold exactly. */
 const MAX_MIB = Math.floor(Number.MAX_SAFE_INTEGER / MIB);
 
-const Options = z.object({
-  model: ModelName.default('emoji'),
-  checkpoint: z.string().optional(),
-  storage: z.string('expected --storage with a folder, a file: URL or an s3: URL'),
-  catalogs: z.string().optional(),
-  role: z
-    .string()
-    .default('jobs,gpu')
-    .transform((roles) => roles.split(','))
-    .pipe(z.array(z.enum(['jobs', 'gpu'])).min(1)),
-  device: DeviceName.default('cpu'),
-  threads: z.int().min(1).max(1024).optional(),
-  start: z.enum(START_MODES).default('auto'),
-  snapshots: z.string().optional(),
-  grace: z.number().min(0).max(86_400).default(30),
-  'health-port': z.int().min(0).max(65_535).optional(),
-  'min-free': z.int().min(0).max(MAX_MIB).optional(),
-  'max-backlog': z.int().min(0).optional(),
-  'max-pixels': z.int().min(1).optional(),
-});
+const Options = z
+  .object({
+    model: ModelName.default('emoji'),
+    checkpoint: z.string().optional(),
+    storage: z.string('expected --storage with a folder, a file: URL or an s3: URL'),
+    catalogs: z.string().optional(),
+    role: z
+      .string()
+      .default('jobs,gpu')
+      .transform((roles) => roles.split(','))
+      .pipe(z.array(z.enum(['jobs', 'gpu'])).min(1)),
+    device: DeviceName.default('cpu'),
+    threads: z.int().min(1).max(1024).optional(),
+    'stream-buffer': z.int().min(1).max(65_536).optional(),
+    'host-cache': z
+      .union([z.literal('off'), z.number().positive().max(65_536)], 'expected off, or GiB, more than 0')
+      .default('off'),
+    start: z.enum(START_MODES).default('auto'),
+    snapshots: z.string().optional(),
+    grace: z.number().min(0).max(86_400).default(30),
+    'health-port': z.int().min(0).max(65_535).optional(),
+    'min-free': z.int().min(0).max(MAX_MIB).optional(),
+    'max-backlog': z.int().min(0).optional(),
+    'max-pixels': z.int().min(1).optional(),
+  })
+  .superRefine((options, context) => {
+    if (options.device !== 'cpu') return;
+    const given = [
+      options['stream-buffer'] !== undefined && 'stream-buffer',
+      options['host-cache'] !== 'off' && 'host-cache',
+    ];
+    for (const name of given.filter((name) => name !== false)) {
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message:
+          'expected a GPU with it (--device cuda:0), got the CPU, whose weights are mapped from their files',
+      });
+    }
+  });
 
-const NUMBERS = ['threads', 'grace', 'health-port', 'min-free', 'max-backlog', 'max-pixels'] as const;
+const NUMBERS = [
+  'threads',
+  'stream-buffer',
+  'host-cache',
+  'grace',
+  'health-port',
+  'min-free',
+  'max-backlog',
+  'max-pixels',
+] as const;
 const NAMES = [
   'model',
   'checkpoint',
@@ -108,6 +140,10 @@ export async function worker(argv: readonly string[]): Promise<void> {
     roles,
     device: options.device,
     ...(threads === undefined ? {} : { threads }),
+    weights: {
+      ...(options['stream-buffer'] !== undefined && { streamBufferBytes: options['stream-buffer'] * MIB }),
+      ...(options['host-cache'] !== 'off' && { hostCacheBytes: Math.ceil(options['host-cache'] * GIB) }),
+    },
     start: options.start,
     ...(options.snapshots !== undefined && { snapshotFolder: options.snapshots }),
     graceMs: options.grace * 1000,

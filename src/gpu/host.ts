@@ -11,6 +11,7 @@ import { EngineConnection } from './host/engine-connection.js';
 import { type EngineProcess, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
 import type { Device } from './runtime/session.js';
+import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.js';
 import type { Criu } from './snapshot/criu.js';
 import type { StartMode } from './snapshot/start-mode.js';
 import { isSnapshotsFault, noStarts, SnapshotStarter, type Starts } from './snapshot/starter.js';
@@ -26,6 +27,8 @@ export interface EngineHostOptions {
   readonly cacheFolder: string;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
   readonly threads?: number;
+  /** How weights get to a GPU. Default: see `WeightOptions`. */
+  readonly weights?: WeightOptions;
   /** Whether no other engine may run on this device. Default: true for a GPU, false for the CPU. */
   readonly exclusive?: boolean;
   /** How long a start may take, in milliseconds. Default: 120,000. */
@@ -91,7 +94,9 @@ export interface EngineHost extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** @throws InvalidRequest where `weights` make no sense, or the device is the CPU */
 export function createEngineHost(options: EngineHostOptions): EngineHost {
+  weightOptionsFor(options.device, options.weights ?? {});
   return new Host(options);
 }
 
@@ -328,8 +333,9 @@ function engineOf({
   device,
   cacheFolder,
   threads = availableParallelism(),
+  weights,
 }: EngineHostOptions) {
-  return { checkpoint, model, device, cacheFolder, threads };
+  return { checkpoint, model, device, cacheFolder, threads, ...(weights && { weights }) };
 }
 
 function lockFileOf({ device, cacheFolder, exclusive = device !== 'cpu' }: EngineHostOptions) {

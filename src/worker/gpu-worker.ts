@@ -16,6 +16,7 @@ import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
 import { createBatchCeilings } from '../gpu/batches.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
 import type { Device } from '../gpu/runtime/session.js';
+import type { WeightOptions } from '../gpu/runtime/weight-options.js';
 import type { StartMode } from '../gpu/snapshot/start-mode.js';
 import { DiffusionPlugin } from '../plugin.js';
 import type { BlobStore } from '../storage/blob-store.js';
@@ -46,6 +47,8 @@ export interface DiffusionWorkerOptions {
   readonly device?: Device;
   /** Threads of the CPU runtime. Default: all that the machine offers. */
   readonly threads?: number;
+  /** How weights get to a GPU. Default: see `WeightOptions`. */
+  readonly weights?: WeightOptions;
   /** Whether engines are restored from a snapshot. Default: fresh. */
   readonly start?: StartMode;
   /** Where snapshots are. Default: `snapshots` in the cache folder. */
@@ -241,6 +244,7 @@ function hostOf(options: DiffusionWorkerOptions): EngineHost {
     device = 'cpu',
     cacheFolder,
     threads,
+    weights,
     start,
     snapshotFolder,
     log,
@@ -252,6 +256,7 @@ function hostOf(options: DiffusionWorkerOptions): EngineHost {
     device,
     cacheFolder,
     ...(threads !== undefined && { threads }),
+    ...(weights && { weights }),
     ...(start !== undefined && { start }),
     ...(snapshotFolder !== undefined && { snapshotFolder }),
     log,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WeightOptions } from '../runtime/weight-options.js';
 import { DeviceName } from './device-name.js';
 
 /** What a host tells an engine at its start: one JSON argument, since an engine reads no environment. */
@@ -8,6 +9,7 @@ export const EngineArguments = z.strictObject({
   device: DeviceName,
   threads: z.int().positive(),
   cacheFolder: z.string(),
+  weights: WeightOptions.optional(),
   socket: z.string(),
   logLevel: z.string(),
   /** Whether it is made to be captured: it then has no parent that it could end with, until one wakes it. */

@@ -67,6 +67,10 @@ try {
   // Weights may still be on their way; without them there is no engine.
   await pipeline.loaded();
   log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
+  // It saves the next engine time and nothing else: this one works without.
+  pipeline
+    .keepWeights()
+    .catch((error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'));
 } catch (error) {
   log.error({ err: error }, 'engine can not load its model');
   await server.fail(error);

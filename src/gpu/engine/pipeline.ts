@@ -67,6 +67,8 @@ export interface Pipeline {
   readonly deviceName: string;
   /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
   loaded(): Promise<void>;
+  /** Puts the weights where this host's next engine gets them sooner. @throws what kept it from that */
+  keepWeights(): Promise<void>;
   /**
    * Draws one batch.
    * @param items all of one width, height and step count
@@ -178,6 +180,10 @@ class Flux2Klein implements Pipeline {
 
   loaded(): Promise<void> {
     return this.runtime.loaded();
+  }
+
+  keepWeights(): Promise<void> {
+    return this.runtime.keepWeights();
   }
 
   /** Runs every session once at the default size while weights are still on their way. */

@@ -20,6 +20,8 @@ export function openCpuRuntime(threads: number): Runtime {
       return opened;
     },
     loaded: async () => {},
+    // The page cache has them.
+    keepWeights: async () => {},
     hold: async (tensor) => held(tensor),
     memory: () => undefined,
     // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.

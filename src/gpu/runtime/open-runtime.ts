@@ -1,11 +1,14 @@
 import { inSpan } from '../spans.js';
 import type { Device, Runtime } from './session.js';
+import type { WeightOptions } from './weight-options.js';
 
 export interface RuntimeOptions {
   readonly device: Device;
   /** Of the CPU's kernels. */
   readonly threads: number;
   readonly cacheFolder: string;
+  /** How weights get to a GPU; the CPU's are mapped from their files. */
+  readonly weights?: WeightOptions | undefined;
 }
 
 /**
@@ -16,11 +19,11 @@ export function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   return inSpan('device', () => open(options));
 }
 
-async function open({ device, threads, cacheFolder }: RuntimeOptions): Promise<Runtime> {
+async function open({ device, threads, cacheFolder, weights }: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
     return openCpuRuntime(threads);
   }
   const { openCudaRuntime } = await import('./cuda/cuda-runtime.js');
-  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), cacheFolder });
+  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), cacheFolder, ...weights });
 }

@@ -76,6 +76,11 @@ export interface Runtime {
   open(graphs: readonly RuntimeGraph[]): Promise<Session[]>;
   /** Resolves when all weights are in place. @throws what kept them from it */
   loaded(): Promise<void>;
+  /**
+   * Puts the weights where this host's next engine gets them sooner, if there is such a place; for when the engine works.
+   * @throws what kept it from that, the closing of the runtime among it
+   */
+  keepWeights(): Promise<void>;
   /** Takes a tensor to where it computes, once, for many runs. */
   hold(tensor: Tensor): Promise<HeldTensor>;
   /** Of the device; undefined for the CPU. */

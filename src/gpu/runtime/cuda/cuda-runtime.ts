@@ -2,13 +2,15 @@ import { DeviceLost } from '../../../contract/errors.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
 import { inSpan } from '../../spans.js';
 import type { Runtime } from '../session.js';
+import type { WeightOptions } from '../weight-options.js';
 import { openCudaDriver } from './cuda-driver.js';
 import { DeviceRuntime } from './device-runtime.js';
 import type { DeviceFacts } from './driver.js';
+import { HostCache } from './host-cache.js';
 import { type CudaProvider, Ort } from './ort.js';
 import { linkProviders } from './provider-libraries.js';
 
-export interface CudaRuntimeOptions {
+export interface CudaRuntimeOptions extends WeightOptions {
   /** The GPU's number. */
   readonly index: number;
   /** Where links to ONNX Runtime's libraries are made. */
@@ -18,8 +20,15 @@ export interface CudaRuntimeOptions {
 /**
  * ONNX Runtime's CUDA kernels over weights in device memory.
  * @throws DeviceLost where there is no such GPU, or a library is missing; with what to do
+ * @throws StorageRefused or StorageUnavailable where a host cache is asked for and its folder can't be used
  */
-export async function openCudaRuntime({ index, cacheFolder }: CudaRuntimeOptions): Promise<Runtime> {
+export async function openCudaRuntime({
+  index,
+  cacheFolder,
+  streamBufferBytes,
+  hostCacheBytes,
+}: CudaRuntimeOptions): Promise<Runtime> {
+  const cache = hostCacheBytes === undefined ? undefined : HostCache.open({ maxBytes: hostCacheBytes });
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
   // The driver's start and loading the provider's libraries take longest: side by side.
   const [opening, loading] = await Promise.allSettled([
@@ -39,6 +48,8 @@ export async function openCudaRuntime({ index, cacheFolder }: CudaRuntimeOptions
     provider,
     compute: computeTypes(driver.facts),
     threads: SHAPE_THREADS,
+    ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
+    ...(cache && { cache }),
   });
 }
 

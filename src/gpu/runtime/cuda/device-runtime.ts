@@ -13,6 +13,7 @@ import {
   type Tensor,
 } from '../session.js';
 import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
+import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
 import { WeightArena } from './weight-arena.js';
 import { streamWeights } from './weight-stream.js';
@@ -29,6 +30,8 @@ export interface DeviceRuntimeOptions {
   readonly threads: number;
   /** Pinned memory that weights pass through. Default: see `streamWeights`. */
   readonly bufferBytes?: number;
+  /** Where weights are read from if they are there, and kept for the next engine. Default: nowhere. */
+  readonly cache?: HostCache;
 }
 
 interface Component {
@@ -45,6 +48,10 @@ export class DeviceRuntime implements Runtime {
   readonly #components: Component[] = [];
   readonly #sessions: DeviceSession[] = [];
   readonly #transfers: Transfers;
+  /** Files of all weights. */
+  readonly #files = new Set<string>();
+  readonly #stopKeeping = new AbortController();
+  #keeping: Promise<void> = Promise.resolve();
   #stopStreaming = new AbortController();
 
   constructor(private readonly options: DeviceRuntimeOptions) {
@@ -68,6 +75,7 @@ export class DeviceRuntime implements Runtime {
     for (const { component, weights } of graphs) {
       const arena = new WeightArena(driver, component, weights);
       this.#components.push({ arena, ready: Promise.resolve() });
+      for (const { file } of weights) this.#files.add(file);
     }
     this.#stream();
     // Side by side: each takes a core's time, and none waits for weights.
@@ -93,6 +101,12 @@ export class DeviceRuntime implements Runtime {
 
   async loaded(): Promise<void> {
     await Promise.all(this.#components.map(({ ready }) => ready));
+  }
+
+  keepWeights(): Promise<void> {
+    const { cache } = this.options;
+    if (cache) this.#keeping = cache.keep(this.#files, { signal: this.#stopKeeping.signal });
+    return this.#keeping;
   }
 
   async hold(tensor: Tensor): Promise<HeldTensor> {
@@ -123,6 +137,8 @@ export class DeviceRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
+    this.#stopKeeping.abort(new Error('the runtime was closed'));
+    await this.#keeping.catch(() => {});
     await this.#settle('the runtime was closed');
     for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
@@ -168,7 +184,7 @@ export class DeviceRuntime implements Runtime {
   }
 
   #stream(): void {
-    const { driver, bufferBytes } = this.options;
+    const { driver, bufferBytes, cache } = this.options;
     this.#stopStreaming = new AbortController();
     const arenas = this.#components.map(({ arena }) => arena);
     const stream = streamWeights(driver, arenas, {
@@ -176,6 +192,7 @@ export class DeviceRuntime implements Runtime {
       onProgress: ({ component, kind, ...span }) =>
         tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
+      ...(cache && { cache }),
     });
     for (const component of this.#components) {
       component.ready = stream.loaded(component.arena.component);
