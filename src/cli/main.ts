@@ -34,7 +34,7 @@ const HELP = `temporal-diffusion ${packageVersion()}: image generation on your o
   temporal-diffusion schedule ACTION             does that at fixed times
   temporal-diffusion worker --storage PLACE      works on jobs
   temporal-diffusion snapshot ACTION             makes and keeps what workers start from
-  temporal-diffusion doctor                      tells what this machine lacks for that
+  temporal-diffusion doctor                      tells what this machine lacks for that, or for a GPU
   temporal-diffusion COMMAND --help              tells a command's options
   temporal-diffusion --version
 `;

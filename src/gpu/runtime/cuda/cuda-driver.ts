@@ -92,9 +92,7 @@ export async function openCudaDriver({
 }: CudaDriverOptions = {}): Promise<CudaDriver> {
   const functions = readFunctions(loadCuda());
   // It works without initialisation, which a driver that is too old would refuse with a less helpful answer.
-  const version = new Int32Array(1);
-  check(functions, 'cuDriverGetVersion', functions.cuDriverGetVersion(version));
-  const cudaVersion = versionOf(version[0] ?? 0);
+  const cudaVersion = readCudaVersion(functions);
   if (compareVersions(cudaVersion, leastCuda) < 0) {
     throw new DeviceLost(
       `the NVIDIA driver is too old: expected one that speaks CUDA ${leastCuda} or newer, got ${cudaVersion}${driverVersion() === undefined ? '' : ` (driver ${driverVersion()})`}; update the driver on the host (containers use the host's)`,
@@ -112,6 +110,25 @@ export async function openCudaDriver({
     `device=${device}`,
   );
   return new KoffiCudaDriver(functions, facts, handle, context[0] ?? 0n);
+}
+
+/** What the driver says of itself, before it has done anything. @throws DeviceLost where there is none */
+export function readDriver(): Pick<DeviceFacts, 'cudaVersion' | 'driverVersion'> {
+  const cudaVersion = readCudaVersion(readFunctions(loadCuda()));
+  return { cudaVersion, driverVersion: driverVersion() };
+}
+
+/** What the driver says of a device, of which nothing is taken. @throws DeviceLost where there is no such device */
+export async function readDevice(device: number): Promise<DeviceFacts> {
+  const functions = readFunctions(loadCuda());
+  check(functions, 'cuInit', await callAsync(functions.cuInit, 0));
+  return readFacts(functions, device, readCudaVersion(functions));
+}
+
+function readCudaVersion(functions: CudaFunctions): string {
+  const version = new Int32Array(1);
+  check(functions, 'cuDriverGetVersion', functions.cuDriverGetVersion(version));
+  return versionOf(version[0] ?? 0);
 }
 
 function loadCuda(): LibraryHandle {
@@ -200,7 +217,8 @@ function versionOf(number: number): string {
   return `${Math.floor(number / 1000)}.${Math.floor((number % 1000) / 10)}`;
 }
 
-function compareVersions(a: string, b: string): number {
+/** Below zero where `a` is the older one; of versions such as 13.0. */
+export function compareVersions(a: string, b: string): number {
   const [majorA = 0, minorA = 0] = a.split('.').map(Number);
   const [majorB = 0, minorB = 0] = b.split('.').map(Number);
   return majorA - majorB || minorA - minorB;

@@ -70,7 +70,7 @@ async function loadProvider(provider: CudaProvider, cacheFolder: string): Promis
 const SHAPE_THREADS = 1;
 
 /** What the CUDA provider of ONNX Runtime 1.30 is built for. */
-const LEAST_CUDA = '13.0';
+export const LEAST_CUDA = '13.0';
 
 /** See `OrtCUDAProviderOptionsV2`. */
 const PROVIDER_OPTIONS = {

@@ -4,7 +4,7 @@ import { DeviceLost } from '../../../contract/errors.js';
 import { onnxruntimeLibrary, onnxruntimeVersion } from '../onnxruntime-library.js';
 
 /** The two libraries that ONNX Runtime's CUDA kernels are in; they come with `onnxruntime-gpu`. */
-const PROVIDER_LIBRARIES = [
+export const PROVIDER_LIBRARIES = [
   'libonnxruntime_providers_shared.so',
   'libonnxruntime_providers_cuda.so',
 ] as const;
@@ -24,16 +24,26 @@ export async function linkProviders(
   const folder = join(cacheFolder, `onnxruntime-${onnxruntimeVersion()}`);
   await mkdir(folder, { recursive: true });
   for (const name of PROVIDER_LIBRARIES) {
-    await link(await findLibrary(name, searchPath), join(folder, name));
+    const path = await findProvider(name, searchPath);
+    if (path === undefined) {
+      throw new DeviceLost(
+        `expected ${name} of onnxruntime-gpu ${onnxruntimeVersion()} in a folder of LD_LIBRARY_PATH, got ${searchPath || 'an empty LD_LIBRARY_PATH'}; docs/gpu.md says how to get it`,
+      );
+    }
+    await link(path, join(folder, name));
   }
   const library = join(folder, 'libonnxruntime.so.1');
   await link(onnxruntimeLibrary(), library);
   return library;
 }
 
-async function findLibrary(name: string, searchPath: string): Promise<string> {
-  const folders = [dirname(onnxruntimeLibrary()), ...searchPath.split(':').filter(Boolean)];
-  for (const folder of folders) {
+/** Where providers are looked for, in this order. @param searchPath folders with colons between */
+export function providerFolders(searchPath: string): string[] {
+  return [dirname(onnxruntimeLibrary()), ...searchPath.split(':').filter(Boolean)];
+}
+
+export async function findProvider(name: string, searchPath: string): Promise<string | undefined> {
+  for (const folder of providerFolders(searchPath)) {
     const path = join(folder, name);
     const isThere = await access(path).then(
       () => true,
@@ -41,9 +51,7 @@ async function findLibrary(name: string, searchPath: string): Promise<string> {
     );
     if (isThere) return path;
   }
-  throw new DeviceLost(
-    `expected ${name} of onnxruntime-gpu ${onnxruntimeVersion()} in a folder of LD_LIBRARY_PATH, got ${searchPath || 'an empty LD_LIBRARY_PATH'}; docs/gpu.md says how to get it`,
-  );
+  return undefined;
 }
 
 /** Engines that start at the same time make the same links: whoever is second finds them made. */
