@@ -24,9 +24,9 @@ export interface GpuRequirement {
 }
 
 /**
- * What ONNX Runtime's CUDA provider loads, with NVIDIA's packages for pip and for Debian's kin. The first four stand in
- * the provider's own list (`readelf -d libonnxruntime_providers_cuda.so`), cuDNN it opens itself, and NVRTC is what the
- * packages of cuBLAS and onnxruntime-gpu ask for.
+ * What ONNX Runtime's CUDA provider loads, with NVIDIA's packages for pip and for Debian's kin. Those before NVRTC
+ * stand in the provider's own list (`readelf -d libonnxruntime_providers_cuda.so`); cuDNN it opens itself, and cuDNN
+ * opens NVRTC.
  */
 const LIBRARIES = [
   { name: 'libcudart.so.13', pip: 'nvidia-cuda-runtime==13.0.*', system: 'cuda-cudart-13-0' },
