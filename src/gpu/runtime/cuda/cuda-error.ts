@@ -21,6 +21,7 @@ export const CUDA_SUCCESS = 0;
 export const CUDA_ERROR_INVALID_VALUE = 1;
 export const CUDA_ERROR_OUT_OF_MEMORY = 2;
 export const CUDA_ERROR_NOT_READY = 600;
+export const CUDA_ERROR_LAUNCH_FAILED = 719;
 
 /** Names of the header `cuda.h`, for calls that fail before the driver can name them. */
 const names: Readonly<Record<number, string>> = {
@@ -82,8 +83,16 @@ export function errorOfCuda(call: string, code: number, codeName = cudaErrorName
     const what = call === 'cuMemHostAlloc' ? 'the host can pin no more memory' : 'the GPU has no memory left';
     return new OutOfMemory(`${what}: ${error.message}`, { cause: error });
   }
+  return deviceLost(code, error) ?? error;
+}
+
+/**
+ * What a failure means after which the device can't be used any more by this process, with what to do.
+ * @returns undefined where it still can
+ */
+export function deviceLost(code: number, cause: Error): DeviceLost | undefined {
   const remedy = lost[code];
   return remedy === undefined
-    ? error
-    : new DeviceLost(`the GPU can't be used: ${error.message}; ${remedy}`, { cause: error });
+    ? undefined
+    : new DeviceLost(`the GPU can't be used: ${cause.message}; ${remedy}`, { cause });
 }

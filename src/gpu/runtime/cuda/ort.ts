@@ -1,6 +1,6 @@
-import { OutOfMemory } from '../../../contract/errors.js';
 import { ElementType } from '../../graph/element-type.js';
 import { bytesAt, type Pointer, textAt } from './native.js';
+import { errorOfOrt } from './ort-error.js';
 import {
   type Asynchronous,
   loadOrtLibrary,
@@ -196,15 +196,12 @@ export class Ort {
     this.check(status);
   }
 
-  /** @throws OutOfMemory, or Error with the message that the status holds */
+  /** @throws what the message that the status holds means: OutOfMemory, DeviceLost, or Error */
   check(status: Status): void {
     if (status === null || status === 0n) return;
     const message = this.functions.GetErrorMessage(status);
     this.functions.ReleaseStatus(status);
-    if (/out of memory|[Ff]ailed to allocate|bad_alloc|CUDA_ERROR_OUT_OF_MEMORY/.test(message)) {
-      throw new OutOfMemory(`the device has too little memory for this: ${message}`);
-    }
-    throw new Error(message);
+    throw errorOfOrt(message);
   }
 
   /** All sessions must be closed before. */
