@@ -265,7 +265,7 @@ describe('processes', { concurrency: true }, () => {
         assert.doesNotMatch(victim.stderr, /image drawn|image published/);
         const attempts = (await attemptsOf(own.client, handle.id)).map(({ attempt }) => attempt);
         // `generate` twice, `publish` once.
-    assert.deepEqual(attempts, [2, 1]);
+        assert.deepEqual(attempts, [2, 1]);
         assert.equal((await filesIn(storage)).length, 2);
         survivor.kill('SIGTERM');
         assert.equal(await survivor.ended, 0, survivor.stderr);
