@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
+import { DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
 import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js';
 import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
@@ -84,7 +84,7 @@ export interface EngineHost extends AsyncDisposable {
   readonly starts: Starts;
   /**
    * Resolves when an engine is loaded, starting one where there is none.
-   * @throws CheckpointInvalid, EngineCrashed, EngineStalled, DeviceBusy, OutOfMemory: why this start failed
+   * @throws CheckpointInvalid, EngineCrashed, EngineStalled, DeviceBusy, DeviceLost, OutOfMemory: why this start failed
    */
   ready(): Promise<Hello>;
   /** @throws the `RenderError` that the engine reports, or that its end means */
@@ -167,8 +167,8 @@ class Host implements EngineHost {
     try {
       return await engine.render(options);
     } catch (error) {
-      // What an allocator holds after a failure is no measure for the next batch.
-      if (error instanceof OutOfMemory) await engine.abandon(error);
+      // What an allocator holds after a failure is no measure for the next batch, and a lost device stays lost.
+      if (error instanceof OutOfMemory || error instanceof DeviceLost) await engine.abandon(error);
       throw error;
     } finally {
       this.#renderedAt = performance.now();

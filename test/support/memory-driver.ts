@@ -28,6 +28,7 @@ const MFD_CLOEXEC = 1;
 const INVALID_VALUE = 1;
 const OUT_OF_MEMORY = 2;
 const ILLEGAL_ADDRESS = 700;
+const LAUNCH_FAILED = 719;
 
 const libc = loadLibrary('libc.so.6');
 const libcMmap = libc.func('mmap', 'uint64', ['uint64', 'uint64', 'int', 'int', 'int', 'int64']);
@@ -178,7 +179,14 @@ export class MemoryDriver implements CudaDriver {
     return Uint8Array.from(bytesAt(address, bytes));
   }
 
+  /** From now on every call answers with that error of CUDA's, as those of a GPU do whose context has failed. */
+  fallOff(code = LAUNCH_FAILED): void {
+    this.#lost ??= errorOfCuda('cuStreamQuery', code);
+    for (const stream of this.#streams) stream.queue.splice(0);
+  }
+
   memory(): { freeBytes: number; totalBytes: number } {
+    if (this.#lost) throw this.#lost;
     const { totalBytes } = this.facts;
     return { freeBytes: totalBytes - this.#usedBytes(), totalBytes };
   }

@@ -6,6 +6,7 @@ import { loadGraphs } from '../graph/graphs.js';
 import { openRuntime } from '../runtime/open-runtime.js';
 import {
   type Device,
+  type DeviceMemory,
   floatTensor,
   type HeldTensor,
   integerTensor,
@@ -16,6 +17,7 @@ import {
   type Tensor,
 } from '../runtime/session.js';
 import { inSpan } from '../spans.js';
+import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
 import { decodeLatents } from './decode.js';
 import { packLatents, rotaryTables } from './latents.js';
 import { normalNoise } from './noise.js';
@@ -65,10 +67,16 @@ export interface Pipeline {
   readonly graphDigest: string;
   /** What the device is, as its maker names it. */
   readonly deviceName: string;
+  /** What batches can be planned from; undefined where the device has no memory of its own. */
+  readonly batchMemory: BatchMemory | undefined;
+  /** Of the device, now; undefined for the CPU. @throws DeviceLost */
+  deviceMemory(): DeviceMemory | undefined;
   /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
   loaded(): Promise<void>;
   /** Puts the weights where this host's next engine gets them sooner. @throws what kept it from that */
   keepWeights(): Promise<void>;
+  /** Never resolves. Rejects with DeviceLost or EngineCrashed once nothing can be rendered any more. */
+  lost(): Promise<never>;
   /**
    * Draws one batch.
    * @param items all of one width, height and step count
@@ -99,7 +107,8 @@ export async function loadPipeline(
     if (read.status === 'rejected') throw read.reason;
     return await openPipeline(read.value, runtime, cacheFolder);
   } catch (error) {
-    await runtime.close();
+    // A device that is gone can't be closed either, and the reason is the first one.
+    await runtime.close().catch(() => {});
     throw error;
   }
 }
@@ -161,6 +170,7 @@ interface BatchShape {
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
+  readonly batchMemory: BatchMemory | undefined;
 
   constructor(
     private readonly checkpoint: Checkpoint,
@@ -168,7 +178,17 @@ class Flux2Klein implements Pipeline {
     private readonly runtime: Runtime,
     private readonly sessions: Sessions,
     readonly graphDigest: string,
-  ) {}
+  ) {
+    // Weights have their place by now, and no run has taken any yet.
+    const memory = runtime.memory();
+    this.batchMemory = memory && {
+      freeBytes: memory.freeBytes,
+      ...transformerBatchMemory(checkpoint.transformer.config, {
+        textTokens: checkpoint.card.maxTokens,
+        compute: runtime.compute.transformer,
+      }),
+    };
+  }
 
   get card(): ModelCard {
     return this.checkpoint.card;
@@ -178,12 +198,20 @@ class Flux2Klein implements Pipeline {
     return this.runtime.deviceName;
   }
 
+  deviceMemory(): DeviceMemory | undefined {
+    return this.runtime.memory();
+  }
+
   loaded(): Promise<void> {
     return this.runtime.loaded();
   }
 
   keepWeights(): Promise<void> {
     return this.runtime.keepWeights();
+  }
+
+  lost(): Promise<never> {
+    return this.runtime.lost();
   }
 
   /** Runs every session once at the default size while weights are still on their way. */

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import { ModelCard } from '../../contract/model-card.js';
+import { BatchMemory } from './batch-memory.js';
 
 /**
  * What parent and engine say to each other over one Unix socket. Every message is a frame (see `frames.ts`):
  * a JSON header that one of these schemas describes, then raw bytes where the message says so.
  * The engine listens and the parent connects, so that an engine can be captured with no connection open.
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const RequestId = z.int().nonnegative();
 
@@ -54,6 +55,8 @@ const Hello = z.strictObject({
   device: z.string(),
   /** Milliseconds from the start of the process, or of its restoring, until it could render. */
   loadMs: z.number().nonnegative(),
+  /** As it was before the first run; absent where the device has no memory of its own. */
+  batchMemory: BatchMemory.optional(),
 });
 export type Hello = z.infer<typeof Hello>;
 
@@ -88,6 +91,10 @@ const Stats = z.strictObject({
   id: RequestId,
   rssBytes: z.int().nonnegative(),
   rendered: z.int().nonnegative(),
+  /** Of the device, now; what the engine keeps for its next runs is not free. */
+  deviceMemory: z
+    .strictObject({ freeBytes: z.int().nonnegative(), totalBytes: z.int().nonnegative() })
+    .optional(),
 });
 const Prepared = z.strictObject({ type: z.literal('prepared') });
 export type Stats = z.infer<typeof Stats>;

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
 import { CheckpointInvalid, InvalidRequest, OutOfMemory, RenderError } from '../../contract/errors.js';
+import type { DeviceMemory } from '../runtime/session.js';
 import { encodeFrame, readFrames } from './frames.js';
 import type { Pipeline } from './pipeline.js';
 import { type EngineMessage, type Hello, ParentMessage } from './protocol.js';
@@ -50,7 +51,7 @@ export class EngineServer {
     for (const socket of this.#connections) send(socket, hello);
   }
 
-  /** Tells the parent, now or when it connects, why there will be no engine; resolves when it was told. */
+  /** Tells the parent, now or when it connects, why there will be no engine, or none any more; resolves when it was told. */
   async fail(error: unknown): Promise<void> {
     const message: EngineMessage = { type: 'failed', ...describe(error) };
     const [present] = this.#connections;
@@ -97,15 +98,28 @@ export class EngineServer {
           await this.#wake(socket, message);
           break;
         case 'stats':
-          send(socket, {
-            type: 'stats',
-            id: message.id,
-            rssBytes: process.memoryUsage.rss(),
-            rendered: this.#rendered,
-          });
+          this.#tellStats(socket, message.id);
           break;
       }
     }
+  }
+
+  /** To an engine without work this is the question whether its device is still there. */
+  #tellStats(socket: Socket, id: number): void {
+    let deviceMemory: DeviceMemory | undefined;
+    try {
+      deviceMemory = this.#loaded?.pipeline.deviceMemory();
+    } catch (error) {
+      // Where the device is lost, whoever waits for that ends the engine.
+      this.log.warn({ err: error }, 'the device does not tell its memory');
+    }
+    send(socket, {
+      type: 'stats',
+      id,
+      rssBytes: process.memoryUsage.rss(),
+      rendered: this.#rendered,
+      ...(deviceMemory && { deviceMemory }),
+    });
   }
 
   /** From here on nothing happens until it is woken: no timer runs, and no garbage is left to be captured. */
@@ -175,7 +189,8 @@ export class EngineServer {
 }
 
 function send(socket: Socket, message: EngineMessage, body?: Uint8Array): void {
-  if (socket.destroyed) return;
+  // Also not to one that `fail` has said its last words to.
+  if (!socket.writable) return;
   for (const part of encodeFrame(message, body)) socket.write(part);
 }
 

@@ -173,7 +173,12 @@ export class EngineConnection {
   }
 
   #take(message: EngineMessage, body: Buffer): void {
-    if (message.type === 'hello' || message.type === 'prepared' || message.id === undefined) return;
+    if (message.type === 'hello' || message.type === 'prepared') return;
+    if (message.type === 'failed' && message.id === undefined) {
+      // Its last words: it ends after them, and whatever it was doing failed for that reason.
+      this.#verdict ??= failure(message.code, message.message);
+    }
+    if (message.id === undefined) return;
     if (message.type === 'stats') {
       this.#stats.get(message.id)?.resolve(message);
       return;

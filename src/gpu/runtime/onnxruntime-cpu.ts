@@ -20,6 +20,7 @@ export function openCpuRuntime(threads: number): Runtime {
       return opened;
     },
     loaded: async () => {},
+    lost: () => new Promise(() => {}),
     // The page cache has them.
     keepWeights: async () => {},
     hold: async (tensor) => held(tensor),

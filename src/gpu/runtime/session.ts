@@ -38,7 +38,7 @@ export interface Session {
   /**
    * Waits for the graph's weights, then runs it.
    * @returns what it made, to be released
-   * @throws OutOfMemory, DeviceLost
+   * @throws OutOfMemory, DeviceLost, EngineCrashed
    */
   run(inputs: Inputs): Promise<Readonly<Record<string, HeldTensor>>>;
   /** Runs the graph once, whatever its weights are by now, so that its first run finds kernels and memory ready. */
@@ -81,9 +81,14 @@ export interface Runtime {
    * @throws what kept it from that, the closing of the runtime among it
    */
   keepWeights(): Promise<void>;
+  /**
+   * Never resolves. Rejects as soon as nothing can be computed here any more: the process is then to end.
+   * @throws DeviceLost; EngineCrashed where a thread of its own has died
+   */
+  lost(): Promise<never>;
   /** Takes a tensor to where it computes, once, for many runs. */
   hold(tensor: Tensor): Promise<HeldTensor>;
-  /** Of the device; undefined for the CPU. */
+  /** Of the device; undefined for the CPU. @throws DeviceLost */
   memory(): DeviceMemory | undefined;
   /** Gives back what can be had again and must not, or need not, be in a snapshot. No run may follow. */
   prepareForCapture(): Promise<void>;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeviceLost, EngineCrashed, OutOfMemory, StorageUnavailable } from '../../../contract/errors.js';
 import { storedType } from '../../graph/element-type.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
 import { inSpan, tellSpan } from '../../spans.js';
@@ -16,7 +18,7 @@ import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './drive
 import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
 import { WeightArena } from './weight-arena.js';
-import { streamWeights } from './weight-stream.js';
+import { streamWeights, type WeightStream } from './weight-stream.js';
 
 export interface DeviceRuntimeOptions {
   readonly device: Device;
@@ -53,9 +55,15 @@ export class DeviceRuntime implements Runtime {
   readonly #stopKeeping = new AbortController();
   #keeping: Promise<void> = Promise.resolve();
   #stopStreaming = new AbortController();
+  #loss: DeviceLost | EngineCrashed | undefined;
+  #lose: (reason: unknown) => void = () => {};
+  readonly #lost = new Promise<never>((_, reject) => {
+    this.#lose = reject;
+  });
 
   constructor(private readonly options: DeviceRuntimeOptions) {
     this.#transfers = new Transfers(options.driver);
+    this.#lost.catch(() => {});
   }
 
   get device(): Device {
@@ -71,12 +79,8 @@ export class DeviceRuntime implements Runtime {
   }
 
   async open(graphs: readonly RuntimeGraph[]): Promise<Session[]> {
-    const { driver, ort, provider, threads } = this.options;
-    for (const { component, weights } of graphs) {
-      const arena = new WeightArena(driver, component, weights);
-      this.#components.push({ arena, ready: Promise.resolve() });
-      for (const { file } of weights) this.#files.add(file);
-    }
+    const { ort, provider, threads } = this.options;
+    this.#takeRoom(graphs);
     this.#stream();
     // Side by side: each takes a core's time, and none waits for weights.
     const opening = graphs.map(async ({ component: name, bytes, weights, weightsFolder }, index) => {
@@ -109,9 +113,13 @@ export class DeviceRuntime implements Runtime {
     return this.#keeping;
   }
 
+  lost(): Promise<never> {
+    return this.#lost;
+  }
+
   async hold(tensor: Tensor): Promise<HeldTensor> {
     const { ort, provider } = this.options;
-    const buffer = await this.#transfers.toDevice(tensor.data);
+    const buffer = await this.guarded(() => this.#transfers.toDevice(tensor.data));
     const value = ort.createValue(
       { type: tensor.type, dims: tensor.dims, data: buffer.address, byteLength: tensor.data.byteLength },
       provider,
@@ -122,7 +130,23 @@ export class DeviceRuntime implements Runtime {
   }
 
   memory(): DeviceMemory {
-    return this.options.driver.memory();
+    try {
+      return this.options.driver.memory();
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
+  }
+
+  /** Work on the device: not begun any more once the device is lost, and where that is learned. */
+  async guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#loss) throw this.#loss;
+    try {
+      return await work();
+    } catch (error) {
+      this.#note(error);
+      throw error;
+    }
   }
 
   /** Gives the device's memory back. Addresses and sessions stay, so that it can be taken again. */
@@ -176,6 +200,42 @@ export class DeviceRuntime implements Runtime {
     this.options.ort.functions.ReleaseValue(value);
   }
 
+  /** A context whose device failed once answers every call with that failure: whoever sees one knows of all. */
+  #note(error: unknown): void {
+    if (this.#loss || !(error instanceof DeviceLost || error instanceof EngineCrashed)) return;
+    this.#loss = error;
+    this.#lose(error);
+  }
+
+  /** @throws OutOfMemory where the device has no room for all weights: then none is taken */
+  #takeRoom(graphs: readonly RuntimeGraph[]): void {
+    const { driver } = this.options;
+    const { freeBytes } = driver.memory();
+    const arenas: WeightArena[] = [];
+    try {
+      for (const { component, weights } of graphs) arenas.push(new WeightArena(driver, component, weights));
+    } catch (error) {
+      for (const arena of arenas) arena.close();
+      throw error instanceof OutOfMemory ? this.#noRoom(graphs, freeBytes, error) : error;
+    }
+    this.#components.push(...arenas.map((arena) => ({ arena, ready: Promise.resolve() })));
+    for (const { file } of graphs.flatMap(({ weights }) => weights)) this.#files.add(file);
+  }
+
+  /** Of a component alone the user would learn neither what the model needs nor what was free before it. */
+  #noRoom(graphs: readonly RuntimeGraph[], freeBytes: number, cause: OutOfMemory): OutOfMemory {
+    const places = new Map(
+      graphs.flatMap(({ weights }) => weights.map((at) => [`${at.file} ${at.offset}`, at.length])),
+    );
+    const needed = [...places.values()].reduce((sum, length) => sum + length, 0);
+    const { name, totalBytes } = this.options.driver.facts;
+    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+    return new OutOfMemory(
+      `the model's weights need ${gigabytes(needed)} of device memory, ${name} has ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free; end what else uses it (\`nvidia-smi\` names it), or use a smaller model or a larger GPU [needed=${needed}, free=${freeBytes}]`,
+      { cause },
+    );
+  }
+
   /** Until nothing reads or writes the arenas any more. */
   async #settle(reason: string): Promise<void> {
     this.#stopStreaming.abort(new Error(reason));
@@ -183,24 +243,54 @@ export class DeviceRuntime implements Runtime {
     await Promise.all(this.#sessions.map((session) => session.settled()));
   }
 
+  /** Streams what is missing in the arenas; what keeps a disk from answering may pass, so a few times over. */
   #stream(): void {
-    const { driver, bufferBytes, cache } = this.options;
     this.#stopStreaming = new AbortController();
-    const arenas = this.#components.map(({ arena }) => arena);
-    const stream = streamWeights(driver, arenas, {
-      signal: this.#stopStreaming.signal,
+    const { signal } = this.#stopStreaming;
+    const attempts: Promise<WeightStream>[] = [];
+    const attempt = (index: number) =>
+      (attempts[index] ??= this.#attempt(index, attempts[index - 1], signal));
+    const load = async (component: string) => {
+      for (let index = 0; ; index++) {
+        try {
+          return await (await attempt(index)).loaded(component);
+        } catch (error) {
+          if (index < RETRY_PAUSES_MS.length && error instanceof StorageUnavailable) continue;
+          this.#note(error);
+          throw error;
+        }
+      }
+    };
+    for (const component of this.#components) {
+      component.ready = load(component.arena.component);
+      // Whoever runs the session, or waits for `loaded`, hears of it.
+      component.ready.catch(() => {});
+    }
+  }
+
+  async #attempt(
+    index: number,
+    before: Promise<WeightStream> | undefined,
+    signal: AbortSignal,
+  ): Promise<WeightStream> {
+    const { driver, bufferBytes, cache } = this.options;
+    if (before) {
+      await (await before).done.catch(() => {});
+      await sleep(RETRY_PAUSES_MS[index - 1], undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
+    const missing = this.#components.map(({ arena }) => arena).filter((arena) => !arena.isLoaded);
+    return streamWeights(driver, missing, {
+      signal,
       onProgress: ({ component, kind, ...span }) =>
         tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
       ...(cache && { cache }),
     });
-    for (const component of this.#components) {
-      component.ready = stream.loaded(component.arena.component);
-      // Whoever runs the session, or waits for `loaded`, hears of it.
-      component.ready.catch(() => {});
-    }
   }
 }
+
+/** Before another stream is tried, after one that could not read. */
+const RETRY_PAUSES_MS = [250, 1_000, 4_000];
 
 class DeviceSession implements Session {
   #turn: Promise<unknown> = Promise.resolve();
@@ -214,12 +304,12 @@ class DeviceSession implements Session {
 
   async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
     await this.ready();
-    return this.#inTurn(() => this.#run(inputs));
+    return this.#inTurn(() => this.runtime.guarded(() => this.#run(inputs)));
   }
 
   async warmUp(inputs: () => Inputs): Promise<void> {
     const warmUp = () => inSpan(`warm-up ${this.component}`, () => this.#run(inputs()));
-    releaseAll(await this.#inTurn(warmUp));
+    releaseAll(await this.#inTurn(() => this.runtime.guarded(warmUp)));
   }
 
   /** Resolves when no run is under way. */
@@ -279,7 +369,7 @@ class DeviceTensor implements HeldTensor {
 
   async read(): Promise<Tensor> {
     const { type, dims, address, byteLength } = this.tensor;
-    const bytes = await this.transfers.toHost(address, byteLength);
+    const bytes = await this.runtime.guarded(() => this.transfers.toHost(address, byteLength));
     switch (type) {
       case 'float32':
         return { type, dims, data: new Float32Array(bytes.buffer) };
@@ -311,7 +401,8 @@ class Transfers {
     this.#stream = driver.createStream();
   }
 
-  toHost(address: bigint, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+  async toHost(address: bigint, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (byteLength === 0) return new Uint8Array();
     return this.#inTurn(async () => {
       const pinned = this.#room(byteLength);
       this.#stream.copyToHost(pinned.address, address, byteLength);
@@ -320,13 +411,20 @@ class Transfers {
     });
   }
 
-  toDevice(data: Tensor['data']): Promise<DeviceBuffer> {
+  /** @param data an empty array has an address too */
+  async toDevice(data: Tensor['data']): Promise<DeviceBuffer> {
+    if (data.byteLength === 0) return this.driver.allocate(1);
     return this.#inTurn(async () => {
       const pinned = this.#room(data.byteLength);
       pinned.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
       const buffer = this.driver.allocate(data.byteLength);
-      this.#stream.copyToDevice(buffer.address, pinned.address, data.byteLength);
-      await this.#done();
+      try {
+        this.#stream.copyToDevice(buffer.address, pinned.address, data.byteLength);
+        await this.#done();
+      } catch (error) {
+        buffer.close();
+        throw error;
+      }
       return buffer;
     });
   }

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { EngineCrashed } from '../../../contract/errors.js';
 import type { Pointer } from './native.js';
 import type { Status } from './ort-functions.js';
 
@@ -20,6 +21,8 @@ export class RunThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, { resolve(status: Status): void; reject(error: unknown): void }>();
   #runs = 0;
+  /** Why no run will be made any more. */
+  #end: Error | undefined;
 
   constructor(libraryPath: string) {
     this.#worker = new Worker(new URL('./run-worker.js', import.meta.url), { workerData: libraryPath });
@@ -28,15 +31,21 @@ export class RunThread {
       this.#waiting.delete(id);
       if (this.#waiting.size === 0) this.#worker.unref();
     });
-    this.#worker.on('error', (error) => {
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
+    this.#worker.on('error', (cause) => {
+      this.#over(
+        new EngineCrashed(`the thread that makes the model's runs ended: ${cause.message}`, { cause }),
+      );
+    });
+    // After an error too; and without one, where something has ended the thread.
+    this.#worker.on('exit', (code) => {
+      this.#over(new EngineCrashed(`the thread that makes the model's runs ended [exit=${code}]`));
     });
     this.#worker.unref();
   }
 
-  /** `RunWithBinding`; what it is given must outlive it. */
-  run(request: Omit<RunRequest, 'id'>): Promise<Status> {
+  /** `RunWithBinding`; what it is given must outlive it. @throws EngineCrashed where the thread is gone */
+  async run(request: Omit<RunRequest, 'id'>): Promise<Status> {
+    if (this.#end) throw this.#end;
     return new Promise((resolve, reject) => {
       const id = this.#runs++;
       this.#waiting.set(id, { resolve, reject });
@@ -48,5 +57,11 @@ export class RunThread {
   /** No run may be under way: a thread that is ended in one takes the process with it. */
   async close(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  #over(reason: Error): void {
+    this.#end ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(this.#end);
+    this.#waiting.clear();
   }
 }

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { pino } from 'pino';
+import { packageVersion } from '../../package-root.js';
+import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
+import type { Runtime } from '../runtime/session.js';
+import type { EngineArguments } from './arguments.js';
+import { loadPipeline } from './pipeline.js';
+import { type Hello, PROTOCOL_VERSION } from './protocol.js';
+import { findReseed } from './randomness.js';
+import { EngineServer } from './server.js';
+
+/**
+ * Makes this process an engine. It ends with its parent, or with exit code 1, after saying why, where it can't load its
+ * model or its device is lost.
+ * @param opening the runtime, which may still be on its way
+ * @param exit ends this process, whatever its threads do
+ */
+export async function runEngine(
+  options: EngineArguments,
+  opening: Promise<Runtime>,
+  exit: (code: number) => never,
+): Promise<void> {
+  const log = pino(
+    { level: options.logLevel, base: { engine: process.pid, model: options.model } },
+    pino.destination(2),
+  );
+
+  if (!options.capture) {
+    process.stdin.on('end', () => exit(0));
+    process.stdin.resume();
+  }
+  // The host decides when an engine ends: a Ctrl-C that reaches the whole terminal is not for it.
+  process.on('SIGINT', () => {});
+
+  const server = new EngineServer(log);
+  await server.listen(options.socket);
+  try {
+    const reseed = options.capture ? await findReseed() : () => {};
+    const pipeline = await loadPipeline(options, opening);
+    const hello: Hello = {
+      type: 'hello',
+      protocol: PROTOCOL_VERSION,
+      pid: process.pid,
+      instance: randomUUID(),
+      start: 'fresh',
+      versions: { package: packageVersion(), node: process.versions.node, onnxruntime: onnxruntimeVersion() },
+      model: pipeline.card,
+      graphDigest: pipeline.graphDigest,
+      device: options.device,
+      loadMs: performance.now(),
+      ...(pipeline.batchMemory && { batchMemory: pipeline.batchMemory }),
+    };
+    server.open(pipeline, hello, {
+      /** What must not be frozen: everything else here is the same in every engine of this model. */
+      async wake({ startedAt, logLevel }) {
+        reseed();
+        await pipeline.afterRestore();
+        log.level = logLevel;
+        const instance = randomUUID();
+        const loadMs = Math.max(0, Date.now() - startedAt);
+        log.setBindings({ instance });
+        log.info({ loadMs }, 'engine restored');
+        return { ...hello, instance, start: 'restored', loadMs };
+      },
+    });
+    log.info({ loadMs: Math.round(performance.now()), device: pipeline.deviceName }, 'engine ready');
+    // Weights may still be on their way; without them there is no engine, nor without its device.
+    await Promise.race([pipeline.loaded(), pipeline.lost()]);
+    log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
+    // It saves the next engine time and nothing else: this one works without.
+    pipeline
+      .keepWeights()
+      .catch((error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'));
+    await pipeline.lost();
+  } catch (error) {
+    log.error({ err: error }, 'engine can not go on');
+    await server.fail(error);
+    exit(1);
+  }
+}

@@ -1,0 +1,48 @@
+/*
+ * An engine whose device is memory of its own process: everything else is what a GPU's engine is. Arguments: those of
+ * an engine, then what the device has and what becomes of it at SIGUSR2 (see `memory-engine.ts`).
+ */
+import { createRequire } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import { EngineArguments } from '../../src/gpu/engine/arguments.js';
+import { runEngine } from '../../src/gpu/engine/run-engine.js';
+import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
+import { DeviceRuntime } from '../../src/gpu/runtime/cuda/device-runtime.js';
+import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
+import { Ort } from '../../src/gpu/runtime/cuda/ort.js';
+import { onnxruntimeLibrary } from '../../src/gpu/runtime/onnxruntime-library.js';
+import { MemoryDriver } from './memory-driver.js';
+import type { Upset } from './memory-engine.js';
+
+const [engine, device] = process.argv.slice(2).map((argument) => JSON.parse(argument));
+const { upset, totalBytes } = device as { upset?: Upset; totalBytes?: number };
+const driver = new MemoryDriver({
+  isShared: true,
+  ...(totalBytes !== undefined && { totalBytes }),
+  ...(upset === 'lets copies go' && { pace: 'held' }),
+});
+
+const NEVER_RETURNING = `
+  const koffi = require(${JSON.stringify(createRequire(import.meta.url).resolve('koffi'))});
+  const pause = koffi.load('libc.so.6').func('pause', 'int', []);
+  process._rawDebug('in a call that never returns');
+  pause();
+`;
+
+process.on('SIGUSR2', () => {
+  if (upset === 'falls off') driver.fallOff();
+  if (upset === 'lets copies go') driver.letGo();
+  if (upset === 'never returns from a call') new Worker(NEVER_RETURNING, { eval: true });
+});
+
+const runtime = new DeviceRuntime({
+  device: 'cuda:0',
+  ort: Ort.load(onnxruntimeLibrary()),
+  driver,
+  provider: { kind: 'cpu' },
+  compute: FLOAT32,
+  threads: 1,
+  // The smallest ring: with held copies the first chunk is all that is read.
+  bufferBytes: 4096,
+});
+await runEngine(EngineArguments.parse(engine), Promise.resolve(runtime), exitNow);
