@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { OutOfMemory } from '../contract/errors.js';
 import { writeAtomically } from '../storage/atomic-write.js';
+import { imagesThatFit } from './engine/batch-memory.js';
 import type { EngineHost, RenderedImage, RenderOptions } from './host.js';
 
 const Remembered = z.record(z.string(), z.int().positive());
@@ -56,8 +57,9 @@ export interface BatchDependencies {
 }
 
 /**
- * Draws any number of items of one size in batches that fit. A batch that does not is halved, as often as it takes;
- * what is drawn already is kept, and the next call begins with what was learned.
+ * Draws any number of items of one size in batches that fit: the first as large as it is asked for, as is known to fit
+ * and as the device's free memory lets one expect. A batch that does not fit is halved, as often as it takes; what is
+ * drawn already is kept, and the next call begins with what was learned.
  * @throws OutOfMemory where even one image does not fit; all that `host.render` throws
  */
 export async function renderInBatches(
@@ -66,9 +68,14 @@ export async function renderInBatches(
 ): Promise<RenderedImage[]> {
   const [first] = options.items;
   if (!first) return [];
-  const { model, device } = await host.ready();
-  const shape = { modelDigest: model.digest, device, width: first.width, height: first.height };
-  let limit = (await ceilings.of(shape)) ?? options.items.length;
+  const { model, device, batchMemory } = await host.ready();
+  const { width, height } = first;
+  const shape = { modelDigest: model.digest, device, width, height };
+  let limit = Math.min(
+    options.items.length,
+    (await ceilings.of(shape)) ?? Number.POSITIVE_INFINITY,
+    batchMemory ? imagesThatFit(batchMemory, { width, height, unit: model.unit }) : Number.POSITIVE_INFINITY,
+  );
   const images: RenderedImage[] = [];
   while (images.length < options.items.length) {
     const items = options.items.slice(images.length, images.length + limit);
