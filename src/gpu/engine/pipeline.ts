@@ -73,8 +73,8 @@ export interface Pipeline {
   deviceMemory(): DeviceMemory | undefined;
   /** Resolves when all weights are in place; renders may be asked for before. @throws what kept them from it */
   loaded(): Promise<void>;
-  /** Puts the weights where this host's next engine gets them sooner. @throws what kept it from that */
-  keepWeights(): Promise<void>;
+  /** Puts the weights where this host's next engine gets them sooner. See `Runtime`. */
+  keepWeights(): Promise<readonly string[]>;
   /** Never resolves. Rejects with DeviceLost or EngineCrashed once nothing can be rendered any more. */
   lost(): Promise<never>;
   /**
@@ -206,7 +206,7 @@ class Flux2Klein implements Pipeline {
     return this.runtime.loaded();
   }
 
-  keepWeights(): Promise<void> {
+  keepWeights(): Promise<readonly string[]> {
     return this.runtime.keepWeights();
   }
 

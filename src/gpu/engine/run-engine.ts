@@ -68,9 +68,10 @@ export async function runEngine(
     await Promise.race([pipeline.loaded(), pipeline.lost()]);
     log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
     // It saves the next engine time and nothing else: this one works without.
-    pipeline
-      .keepWeights()
-      .catch((error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'));
+    pipeline.keepWeights().then(
+      (files) => files.length > 0 && log.warn({ files }, 'not all weights are kept in memory'),
+      (error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'),
+    );
     await pipeline.lost();
   } catch (error) {
     log.error({ err: error }, 'engine can not go on');

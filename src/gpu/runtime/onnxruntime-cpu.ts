@@ -22,7 +22,7 @@ export function openCpuRuntime(threads: number): Runtime {
     loaded: async () => {},
     lost: () => new Promise(() => {}),
     // The page cache has them.
-    keepWeights: async () => {},
+    keepWeights: async () => [],
     hold: async (tensor) => held(tensor),
     memory: () => undefined,
     // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.

@@ -78,9 +78,10 @@ export interface Runtime {
   loaded(): Promise<void>;
   /**
    * Puts the weights where this host's next engine gets them sooner, if there is such a place; for when the engine works.
+   * @returns which files are not put there though they should be, and why
    * @throws what kept it from that, the closing of the runtime among it
    */
-  keepWeights(): Promise<void>;
+  keepWeights(): Promise<readonly string[]>;
   /**
    * Never resolves. Rejects as soon as nothing can be computed here any more: the process is then to end.
    * @throws DeviceLost; EngineCrashed where a thread of its own has died

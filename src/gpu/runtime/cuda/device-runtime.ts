@@ -53,7 +53,7 @@ export class DeviceRuntime implements Runtime {
   /** Files of all weights. */
   readonly #files = new Set<string>();
   readonly #stopKeeping = new AbortController();
-  #keeping: Promise<void> = Promise.resolve();
+  #keeping: Promise<readonly string[]> = Promise.resolve([]);
   #stopStreaming = new AbortController();
   #loss: DeviceLost | EngineCrashed | undefined;
   #lose: (reason: unknown) => void = () => {};
@@ -107,7 +107,7 @@ export class DeviceRuntime implements Runtime {
     await Promise.all(this.#components.map(({ ready }) => ready));
   }
 
-  keepWeights(): Promise<void> {
+  keepWeights(): Promise<readonly string[]> {
     const { cache } = this.options;
     if (cache) this.#keeping = cache.keep(this.#files, { signal: this.#stopKeeping.signal });
     return this.#keeping;

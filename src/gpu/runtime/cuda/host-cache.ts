@@ -113,13 +113,15 @@ export class HostCache {
 
   /**
    * Copies files into memory for whoever reads them next, as far as there is room.
+   * @returns which are not there, and why
    * @throws what `ensure` throws
    */
-  async keep(files: Iterable<string>, options: EnsureOptions = {}): Promise<void> {
+  async keep(files: Iterable<string>, options: EnsureOptions = {}): Promise<string[]> {
     const kept: CachedFile[] = [];
     try {
       // All are in use until the last one is there: else one would push out the other, at every start again.
       for (const file of new Set(files)) kept.push(await this.ensure(file, options));
+      return kept.flatMap(({ path, reason }) => (reason === undefined ? [] : [`${path}: ${reason}`]));
     } finally {
       for (const file of kept) file.close();
     }
