@@ -74,10 +74,10 @@ function itemOf(size: number, prompt = 'a slice of pizza', index = 0) {
 /** In a process of its own, as a worker that has just been started. */
 async function sample(task: Task): Promise<Sample> {
   const began = performance.now();
+  const restored = task.start === 'restored' ? await starterOf(task).restore() : undefined;
   const process =
-    task.start === 'fresh'
-      ? await FreshProcess.spawn({ arguments: { ...engineOf(task), logLevel: 'silent' }, log })
-      : (await starterOf(task).restore()).process;
+    restored?.process ??
+    (await FreshProcess.spawn({ arguments: { ...engineOf(task), logLevel: 'silent' }, log }));
   const decided = performance.now();
   const patience = 600_000;
   const connection = await EngineConnection.greet(process, began + patience, {
@@ -85,6 +85,7 @@ async function sample(task: Task): Promise<Sample> {
     cancelGraceMs: patience,
     onLost: () => {},
   });
+  await restored?.greeted(connection.hello);
   const greeted = performance.now();
   await connection.render({ items: [itemOf(task.size)] });
   const drawn = performance.now();

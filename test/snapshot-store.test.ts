@@ -16,8 +16,11 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { FileDigests } from '../src/gpu/snapshot/file-digests.js';
 import { type SnapshotManifest, sizeOf } from '../src/gpu/snapshot/manifest.js';
+import { RestoredProcess } from '../src/gpu/snapshot/processes.js';
 import {
   type FallbackReason,
   MOST_FAILURES,
@@ -52,6 +55,15 @@ async function startsFresh(place: SnapshotPlace, reason: FallbackReason, options
   } finally {
     await host.close();
   }
+}
+
+/** After this its snapshot is known to be good. */
+async function restoreOnce(place: SnapshotPlace): Promise<void> {
+  await using host = place.host();
+  assert.equal((await host.ready()).start, 'restored');
+  await until('the next restore may begin early', async () => {
+    return (await place.store.lastGood(place.engine)) !== undefined;
+  });
 }
 
 /** Why a snapshot was set aside. */
@@ -194,22 +206,89 @@ describe('snapshots', () => {
     ],
   ];
   for (const [what, reason, problem, damage] of damages) {
-    snapshotTest(`one with ${what} is set aside as ${reason}, and the engine starts fresh`, async () => {
-      const place = await copy();
-      await damage(place);
-      await startsFresh(place, reason);
-      const problems = await setAside(place);
-      assert.equal(problems.length, 1, problems.join());
-      assert.match(problems[0] ?? '', problem);
-      assert.ok(problems[0]?.startsWith(reason));
-    });
+    for (const [when, isUsed] of [
+      ['', false],
+      [', though it was good the last time', true],
+    ] as const) {
+      snapshotTest(
+        `one with ${what} is set aside as ${reason}, and the engine starts fresh${when}`,
+        async () => {
+          const place = await copy();
+          if (isUsed) await restoreOnce(place);
+          await damage(place);
+          await startsFresh(place, reason);
+          assert.equal(await place.store.lastGood(place.engine), undefined);
+          const problems = await setAside(place);
+          assert.equal(problems.length, 1, problems.join());
+          assert.match(problems[0] ?? '', problem);
+          assert.ok(problems[0]?.startsWith(reason));
+        },
+      );
+    }
   }
+
+  snapshotTest('what was good the last time is restored while it is checked', async () => {
+    const place = await copy();
+    assert.equal(await place.store.lastGood(place.engine), undefined);
+    await restoreOnce(place);
+    assert.equal((await place.store.lastGood(place.engine))?.slot, slot);
+    const lines: string[] = [];
+    const log = pino({ level: 'debug' }, { write: (line) => lines.push(line) });
+    const restored = await place.starter({ log }).restore();
+    await restored.process.kill();
+    assert.ok(
+      lines.some((line) => /"isEarly":true/.test(line)),
+      lines.join(''),
+    );
+  });
+
+  snapshotTest('one that is given up while it is restored leaves no process behind', async () => {
+    const place = await copy();
+    for (let pauseMs = 0; pauseMs < 60; pauseMs += 3) {
+      const process = await RestoredProcess.prepare({ criu, ...place.store.placeOf(slot), log: silent });
+      process.begin();
+      await sleep(pauseMs);
+      await process.kill();
+      // CRIU has its folder in its command, and an engine its caches.
+      const isLeft = (command: string) =>
+        command.includes(process.folder) || command.includes(original.cacheFolder);
+      await until(
+        `nothing is left of a restore that was given up after ${pauseMs} ms`,
+        async () => !(await commands()).some(isLeft),
+        10_000,
+      );
+    }
+  });
+
+  snapshotTest('images that were touched since are checked before they are restored', async () => {
+    const place = await copy();
+    await restoreOnce(place);
+    await flipByte(image(place, 'pages-1.img'));
+    assert.equal(await place.store.lastGood(place.engine), undefined);
+  });
+
+  snapshotTest('of another kind of engine nothing is known', async () => {
+    const place = await copy();
+    await restoreOnce(place);
+    assert.equal(await place.store.lastGood({ ...place.engine, threads: 1 }), undefined);
+  });
+
+  snapshotTest('a restore that begins early and fails is not begun early again', async () => {
+    const place = await copy();
+    await restoreOnce(place);
+    const failing = join(scratch, 'early-failing-criu');
+    await writeFile(failing, '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    await startsFresh(place, 'failed', { criu: { program: failing, version: '4.1' } });
+    assert.equal(await place.store.lastGood(place.engine), undefined);
+    await restoreOnce(place);
+  });
 
   snapshotTest('one of a model that has changed since is stale', async () => {
     const checkpoint = join(scratch, 'changing');
     await cp(TINY_KLEIN, checkpoint, { recursive: true });
     const place = snapshotPlace(join(scratch, 'changing-cache'), checkpoint);
     assert.ok(await place.starter().create());
+    await restoreOnce(place);
     await appendFile(join(checkpoint, 'generation.json'), '\n');
     await startsFresh(place, 'stale');
     assert.match((await setAside(place))[0] ?? '', /modelDigest was/);
@@ -471,13 +550,15 @@ describe('snapshots', () => {
   });
 });
 
+/** Of all processes. */
+async function commands(): Promise<string[]> {
+  const numbers = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  return Promise.all(numbers.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+}
+
 /** The commands of all engines that are to be captured. */
 async function engineProcesses(): Promise<string[]> {
-  const numbers = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const commands = await Promise.all(
-    numbers.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
-  );
-  return commands.filter(
+  return (await commands()).filter(
     (command) => command.startsWith(process.execPath) && command.includes('"capture":true'),
   );
 }

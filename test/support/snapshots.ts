@@ -6,6 +6,7 @@ import { cacheFolder } from '../../src/cli/cache-folder.js';
 import { installCriu } from '../../src/cli/install-criu.js';
 import type { EngineHost, EngineHostOptions } from '../../src/gpu/host.js';
 import { type Criu, findCriu } from '../../src/gpu/snapshot/criu.js';
+import type { EngineDescription } from '../../src/gpu/snapshot/identity.js';
 import { requirements } from '../../src/gpu/snapshot/requirements.js';
 import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
 import { openSnapshotStore, type SnapshotStore } from '../../src/gpu/snapshot/store.js';
@@ -38,6 +39,8 @@ export interface SnapshotPlace {
   readonly store: SnapshotStore;
   /** Where its snapshots are. */
   readonly folder: string;
+  /** What its engines are. */
+  readonly engine: EngineDescription;
   starter(options?: Partial<ConstructorParameters<typeof SnapshotStarter>[0]>): SnapshotStarter;
   host(options?: Partial<EngineHostOptions>): EngineHost;
 }
@@ -50,6 +53,7 @@ export function snapshotPlace(cache: string, checkpoint = EMOJI): SnapshotPlace 
     cacheFolder: cache,
     store,
     folder: join(cache, 'snapshots'),
+    engine,
     starter: (options) =>
       new SnapshotStarter({ mode: 'snapshot', engine, store, criu, log: silent, ...options }),
     host: (options) =>

@@ -76,8 +76,12 @@ export class FileDigests {
   }
 }
 
-/** At once: for the sixty files of a snapshot that is five times as fast. */
-function signature(file: string): { key: string; bytes: number } {
+/**
+ * What tells that a file is still the same, without reading it. At once: for the sixty files of a snapshot that is
+ * five times as fast.
+ * @throws what the file system throws
+ */
+export function signature(file: string): { key: string; bytes: number } {
   const { size, ino, dev, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
   // Not the name: images are written under another one than they are used under.
   return { key: [size, dev, ino, mtimeNs, ctimeNs].join(':'), bytes: Number(size) };

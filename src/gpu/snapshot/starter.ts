@@ -14,6 +14,7 @@ import {
   FALLBACK_REASONS,
   type FallbackReason,
   type Snapshot,
+  type SnapshotPlace,
   type SnapshotStore,
   Unusable,
 } from './store.js';
@@ -56,6 +57,16 @@ export interface RestoredEngine {
   failed(error: unknown): Promise<Unusable>;
 }
 
+/** What a restored engine said, and what it was restored from. */
+interface Greeting {
+  readonly hello: Hello;
+  readonly process: RestoredProcess;
+  readonly snapshot: Snapshot;
+  readonly identity: SnapshotIdentity;
+  /** Whether its restore began before the snapshot was checked. */
+  readonly isEarly: boolean;
+}
+
 const RESTORE_TIMEOUT_MS = 10_000;
 /** Pruning goes by days. */
 const USE_NOTED_EVERY_MS = 60 * 60 * 1000;
@@ -72,60 +83,81 @@ export class SnapshotStarter {
    * @throws CheckpointInvalid
    */
   async restore(): Promise<RestoredEngine> {
-    const { store, log, mode } = this.options;
+    const { store, log, mode, engine } = this.options;
     const began = performance.now();
-    const [criu, identity] = await Promise.all([this.#findCriu(), identityOf(this.options.engine)]);
-    const slot = slotOf(identity);
-    const { lockFile, memoryLimitBytes } = this.options;
-    // Namespaces and mounts take as long as the checks: they are made meanwhile.
-    const process = await RestoredProcess.prepare({
+    const criu = await this.#findCriu();
+    // What was good last time almost always is: it is restored while it is checked, and asleep until then.
+    const last = await store.lastGood(engine);
+    const early = last && (await this.#prepare(criu, last));
+    early?.begin();
+    let begun: RestoredProcess | undefined = early;
+    let slot: string | undefined;
+    try {
+      const identity = await identityOf(engine);
+      slot = slotOf(identity);
+      const isEarly = last?.slot === slot;
+      if (!isEarly) await early?.kill();
+      // Namespaces and mounts take as long as the checks: they are made meanwhile.
+      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot));
+      begun = process;
+      const snapshot = await store.open(slot);
+      if (mode === 'auto') requireFaster(snapshot.experience);
+      await store.check(snapshot, identity);
+      if (!isEarly) process.begin();
+      log.debug({ slot, isEarly, ms: performance.now() - began }, 'restore begun, snapshot checked');
+      return {
+        process,
+        deadline: performance.now() + (this.options.restoreTimeoutMs ?? RESTORE_TIMEOUT_MS),
+        greeted: (hello) => this.#greeted({ hello, process, snapshot, identity, isEarly }),
+        failed: (error) => this.#failed(snapshot, error),
+      };
+    } catch (error) {
+      await begun?.kill();
+      if (last) await store.forgetLastGood(engine);
+      throw slot === undefined ? error : await this.#refuse(slot, error);
+    }
+  }
+
+  async #prepare(criu: Criu, place: SnapshotPlace): Promise<RestoredProcess> {
+    const { lockFile, memoryLimitBytes, log } = this.options;
+    return RestoredProcess.prepare({
       criu,
-      ...store.placeOf(slot),
+      ...place,
       ...(lockFile !== undefined && { lockFile }),
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       log,
     });
-    let snapshot: Snapshot;
-    try {
-      snapshot = await store.open(slot);
-      if (mode === 'auto') requireFaster(snapshot.experience);
-      await store.check(snapshot, identity);
-    } catch (error) {
-      await process.kill();
-      throw await this.#refuse(slot, error);
+  }
+
+  async #greeted({ hello, process, snapshot, identity, isEarly }: Greeting): Promise<void> {
+    const { store, engine } = this.options;
+    const { slot, manifest, experience } = snapshot;
+    if (
+      hello.start !== 'restored' ||
+      hello.graphDigest !== manifest.graphDigest ||
+      hello.model.digest !== identity.modelDigest
+    ) {
+      throw new Unusable('damaged', 'the restored engine is not the one that was captured');
     }
-    process.begin();
-    log.debug({ slot, ms: performance.now() - began }, 'restore begun');
-    const { manifest, experience } = snapshot;
-    return {
-      process,
-      deadline: performance.now() + (this.options.restoreTimeoutMs ?? RESTORE_TIMEOUT_MS),
-      async greeted(hello) {
-        if (
-          hello.start !== 'restored' ||
-          hello.graphDigest !== manifest.graphDigest ||
-          hello.model.digest !== identity.modelDigest
-        ) {
-          throw new Unusable('damaged', 'the restored engine is not the one that was captured');
-        }
-        void process.removeFiles().catch(() => {});
-        const usedMs = Date.now() - Date.parse(experience.usedAt ?? manifest.capturedAt);
-        // The first picture waits for the same cores: what is known well enough is not written again.
-        if (experience.failures === 0 && experience.usedAt !== undefined && usedMs < USE_NOTED_EVERY_MS)
-          return;
-        void store.learn(slot, manifest.id, () => ({ failures: 0, usedAt: new Date().toISOString() }));
-      },
-      async failed(error) {
-        const reason =
-          error instanceof Unusable ? error.reason : error instanceof EngineStalled ? 'timeout' : 'failed';
-        const message = error instanceof Error ? error.message : String(error);
-        await store.learn(slot, manifest.id, ({ failures }) => ({
-          failures: failures + 1,
-          lastFailure: message,
-        }));
-        return new Unusable(reason, message, { cause: error });
-      },
-    };
+    void process.removeFiles().catch(() => {});
+    // The first picture waits for the same cores: what is known well enough is not written again.
+    if (!isEarly) void store.keepLastGood(engine, snapshot);
+    const usedMs = Date.now() - Date.parse(experience.usedAt ?? manifest.capturedAt);
+    if (experience.failures === 0 && experience.usedAt !== undefined && usedMs < USE_NOTED_EVERY_MS) return;
+    void store.learn(slot, manifest.id, () => ({ failures: 0, usedAt: new Date().toISOString() }));
+  }
+
+  async #failed({ slot, manifest }: Snapshot, error: unknown): Promise<Unusable> {
+    const { store, engine } = this.options;
+    const reason =
+      error instanceof Unusable ? error.reason : error instanceof EngineStalled ? 'timeout' : 'failed';
+    const message = error instanceof Error ? error.message : String(error);
+    await store.forgetLastGood(engine);
+    await store.learn(slot, manifest.id, ({ failures }) => ({
+      failures: failures + 1,
+      lastFailure: message,
+    }));
+    return new Unusable(reason, message, { cause: error });
   }
 
   /**

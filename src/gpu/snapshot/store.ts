@@ -1,15 +1,16 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { release } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { syncFolder, writeAtomically } from '../../storage/atomic-write.js';
 import { errorCode } from '../../storage/file-error.js';
 import { makeFolder } from '../../storage/make-folder.js';
 import { IMAGES } from './capture.js';
-import { digestOf, FileDigests, STATE_LOCK_S } from './file-digests.js';
-import { differenceOf } from './identity.js';
+import { digestOf, FileDigests, STATE_LOCK_S, signature } from './file-digests.js';
+import { differenceOf, type EngineDescription } from './identity.js';
 import { withLock } from './lock.js';
 import { type SnapshotIdentity, SnapshotManifest } from './manifest.js';
 
@@ -73,6 +74,15 @@ export interface Snapshot {
   readonly experience: Experience;
 }
 
+/** Where a snapshot and its images are. */
+export interface SnapshotPlace {
+  readonly snapshot: string;
+  readonly images: string;
+}
+
+/** The snapshot that an engine was last restored from on this host, and the signatures that its images had. */
+const LastGood = z.object({ slot: z.string(), images: z.record(z.string(), z.string()) });
+
 export interface ListedSnapshot {
   readonly slot: string;
   readonly folder: string;
@@ -102,6 +112,7 @@ export interface SnapshotStoreOptions {
 const MANIFEST = 'manifest.json';
 const SET_ASIDE = 'set-aside';
 const LOCKS = 'locks';
+const LAST_GOOD = 'last-good';
 /** How folders that are being made or removed begin. */
 const TEMPORARY = '.tmp-';
 
@@ -114,10 +125,48 @@ export class SnapshotStore {
   }
 
   /** Where a snapshot is, whether or not it is one. @throws Unusable: missing */
-  placeOf(slot: string): { readonly snapshot: string; readonly images: string } {
+  placeOf(slot: string): SnapshotPlace {
     const snapshot = join(this.options.folder, slot);
     if (!existsSync(snapshot)) throw new Unusable('missing', 'there is none yet');
     return { snapshot, images: join(snapshot, IMAGES) };
+  }
+
+  /**
+   * The snapshot that such an engine was last restored from here, if nobody has touched its images since: a restore
+   * may begin with it while it is still being checked. It is no substitute for the check.
+   */
+  async lastGood(
+    engine: EngineDescription,
+  ): Promise<(SnapshotPlace & { readonly slot: string }) | undefined> {
+    try {
+      const text = await readFile(this.#lastGoodFile(engine), 'utf8');
+      const { slot, images } = LastGood.parse(JSON.parse(text));
+      const place = this.placeOf(slot);
+      await requireOwn(place.snapshot);
+      const isSame = ([name, key]: [string, string]) => signature(join(place.images, name)).key === key;
+      return Object.entries(images).every(isSame) ? { slot, ...place } : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Never throws: it only saves time. */
+  async keepLastGood(engine: EngineDescription, { slot, images, manifest }: Snapshot): Promise<void> {
+    try {
+      const keys = Object.keys(manifest.images).map((name) => [name, signature(join(images, name)).key]);
+      const text = JSON.stringify({ slot, images: Object.fromEntries(keys) } satisfies z.infer<
+        typeof LastGood
+      >);
+      const file = this.#lastGoodFile(engine);
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await writeAtomically(file, Buffer.from(text), { durable: false, mode: 0o600 });
+    } catch (error) {
+      this.options.log.debug({ err: error, slot }, 'the next restore begins after its check');
+    }
+  }
+
+  async forgetLastGood(engine: EngineDescription): Promise<void> {
+    await rm(this.#lastGoodFile(engine), { force: true }).catch(() => {});
   }
 
   /** @throws Unusable: missing, damaged, disabled, or rejected before */
@@ -387,6 +436,12 @@ export class SnapshotStore {
 
   async #isStill(file: string, expected: { bytes: number; sha256: string }): Promise<boolean> {
     return this.digests.matches(file, expected).catch(() => false);
+  }
+
+  #lastGoodFile({ checkpoint, model, device, threads }: EngineDescription): string {
+    const key = JSON.stringify([this.options.folder, checkpoint, model, device, threads, release()]);
+    const name = createHash('sha256').update(key).digest('hex').slice(0, 16);
+    return join(this.options.stateFolder, LAST_GOOD, `${name}.json`);
   }
 
   #experienceFile(slot: string): string {
