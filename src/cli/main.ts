@@ -6,6 +6,7 @@ import { DOCTOR_HELP, doctor } from './doctor.js';
 import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
 import { render } from './render.js';
 import { RENDER_HELP } from './render-arguments.js';
+import { REPLAY_HELP, replay } from './replay.js';
 import { SCHEDULE_HELP, schedule } from './schedule.js';
 import { SNAPSHOT_HELP, snapshot } from './snapshot.js';
 import { UsageError } from './usage-error.js';
@@ -23,6 +24,7 @@ const commands = new Map<string, Command>([
   ['schedule', { help: SCHEDULE_HELP, run: schedule }],
   ['worker', { help: WORKER_HELP, run: worker }],
   ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
+  ['replay', { help: REPLAY_HELP, run: replay }],
   ['doctor', { help: DOCTOR_HELP, run: doctor }],
 ]);
 
@@ -34,6 +36,7 @@ const HELP = `temporal-diffusion ${packageVersion()}: image generation on your o
   temporal-diffusion schedule ACTION             does that at fixed times
   temporal-diffusion worker --storage PLACE      works on jobs
   temporal-diffusion snapshot ACTION             makes and keeps what workers start from
+  temporal-diffusion replay WORKFLOW_ID          tells whether this release can go on with a job
   temporal-diffusion doctor                      tells what this machine lacks for that, or for a GPU
   temporal-diffusion COMMAND --help              tells a command's options
   temporal-diffusion --version
