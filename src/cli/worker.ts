@@ -5,6 +5,7 @@ import { DeviceName } from '../gpu/engine/device-name.js';
 import { START_MODES } from '../gpu/snapshot/start-mode.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { openStore } from '../storage/open-store.js';
+import type { WorkerDeployment } from '../worker/gpu-worker.js';
 import { type HealthServer, startHealthServer } from '../worker/health-server.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { bundledModel } from './bundled-model.js';
@@ -37,6 +38,9 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --min-free MIB       begin no picture while the disk for staged pixels has less free (default: 512)
   --max-backlog N      refuse requests while about so many images wait for the model (default: never)
   --max-pixels N       pixels of all of a request's images together (default: 16777216)
+  --deployment NAME    the deployment that its workflows belong to, for Temporal's worker versioning (see docs/replay.md)
+  --build-id ID        which version of it this is
+  --versioning HOW     pinned: jobs end on the build that began them; auto-upgrade (default): they move to the current one
   --verbose            log more, prompts among it
 
 The server is the one that TEMPORAL_ADDRESS, or a profile of Temporal's configuration, names; else localhost:7233.
@@ -71,6 +75,13 @@ const Options = z
     'min-free': z.int().min(0).max(MAX_MIB).optional(),
     'max-backlog': z.int().min(0).optional(),
     'max-pixels': z.int().min(1).optional(),
+    // Temporal separates the two with a dot in places.
+    deployment: z
+      .string()
+      .regex(/^[^.]+$/, 'expected a name without dots')
+      .optional(),
+    'build-id': z.string().min(1).optional(),
+    versioning: z.enum(['pinned', 'auto-upgrade']).optional(),
   })
   .superRefine((options, context) => {
     if (options.device !== 'cpu') return;
@@ -107,6 +118,9 @@ const NAMES = [
   'device',
   'start',
   'snapshots',
+  'deployment',
+  'build-id',
+  'versioning',
   ...NUMBERS,
 ] as const;
 
@@ -117,6 +131,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
   const numbers = Object.fromEntries(NUMBERS.map((name) => [name, numberOf(texts[name])]));
   const options = parse(Options, { ...texts, ...numbers });
   const { model, checkpoint, storage, role: roles, threads } = options;
+  const version = deploymentOf(options);
   const store = storeAt(storage);
   await store.check();
 
@@ -152,6 +167,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
       ...(options['max-backlog'] !== undefined && { maxBacklog: options['max-backlog'] }),
       ...(options['max-pixels'] !== undefined && { maxPixels: options['max-pixels'] }),
     },
+    ...(version && { deployment: version }),
     log,
   });
   let health: HealthServer | undefined;
@@ -181,6 +197,17 @@ export async function worker(argv: readonly string[]): Promise<void> {
     await health?.close();
     interruption.dispose();
   }
+}
+
+function deploymentOf(options: z.infer<typeof Options>): WorkerDeployment | undefined {
+  const { deployment: name, 'build-id': buildId, versioning } = options;
+  if (name !== undefined && buildId !== undefined) {
+    return { name, buildId, behavior: versioning === 'pinned' ? 'PINNED' : 'AUTO_UPGRADE' };
+  }
+  if (name !== undefined || buildId !== undefined || versioning !== undefined) {
+    throw new UsageError('expected --deployment and --build-id together, and --versioning beside them only');
+  }
+  return undefined;
 }
 
 function storeAt(address: string): BlobStore {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection, WorkerDeploymentOptions, WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createGenerateActivities } from '../activities/generate.js';
 import type { Moderate } from '../activities/prompt.js';
@@ -27,6 +27,14 @@ import { type RunningWorker, startWorker } from './running-worker.js';
 
 /** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
 export type WorkerRole = 'jobs' | 'gpu';
+
+/** What Temporal's worker versioning goes by. */
+export interface WorkerDeployment {
+  readonly name: string;
+  readonly buildId: string;
+  /** `PINNED`: jobs end on the build that began them. `AUTO_UPGRADE`: they move to the current one. */
+  readonly behavior: 'PINNED' | 'AUTO_UPGRADE';
+}
 
 export interface DiffusionWorkerOptions {
   /** The model that this worker draws with, as requests have its name. */
@@ -61,6 +69,8 @@ export interface DiffusionWorkerOptions {
   readonly limits?: RequestLimits;
   /** Addresses below which catalogues may be read and their results written. Default: the store's own. */
   readonly catalogs?: readonly string[];
+  /** To which version of which deployment the workflows of this worker belong. Default: none. */
+  readonly deployment?: WorkerDeployment;
   /** Default: an engine process of this package. A host that is handed in is closed with the worker. */
   readonly host?: EngineHost;
   readonly log: Logger;
@@ -120,6 +130,8 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
     taskQueue: DIFFUSION_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     stickyQueueScheduleToStartTimeout: STICKY_MS,
+    // Of the workflows alone: a picture is drawn by whichever host is free, of whatever build.
+    ...(options.deployment && { workerDeploymentOptions: versioned(options.deployment) }),
     plugins: [
       new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, catalogs, log }),
     ],
@@ -209,6 +221,14 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
     },
     stop: () => (stopped ??= stop()),
     [Symbol.asyncDispose]: () => (stopped ??= stop()),
+  };
+}
+
+function versioned({ name, buildId, behavior }: WorkerDeployment): WorkerDeploymentOptions {
+  return {
+    useWorkerVersioning: true,
+    version: { deploymentName: name, buildId },
+    defaultVersioningBehavior: behavior,
   };
 }
 
