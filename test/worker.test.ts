@@ -3,10 +3,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Client, Connection } from '@temporalio/client';
+import { pino } from 'pino';
 import { DiffusionClient } from '../src/client/diffusion-client.js';
 import {
   Busy,
   CheckpointInvalid,
+  DeviceLost,
   EngineCrashed,
   InvalidRequest,
   OutOfMemory,
@@ -269,6 +271,22 @@ describe('the first engine', () => {
     });
     await assert.rejects(damaged.run(server.connection, server.namespace), CheckpointInvalid);
     await damaged.stop();
+  });
+
+  test('whose GPU is not there ends the worker at once: no second try would find it', async () => {
+    const lost: string[] = [];
+    const worker = await createGpuWorker({
+      model: 'emoji',
+      checkpoint: EMOJI,
+      cacheFolder: ENGINE_CACHE,
+      store,
+      device: 'cuda:999',
+      log: pino({ level: 'warn' }, { write: (line: string) => void lost.push(line) }),
+    });
+    await assert.rejects(worker.ready(), DeviceLost);
+    assert.equal(lost.filter((line) => line.includes('engine lost')).length, 1);
+    await assert.rejects(worker.run(server.connection, server.namespace), DeviceLost);
+    await worker.stop();
   });
 });
 

@@ -11,7 +11,7 @@ import type { Moderate } from '../activities/prompt.js';
 import { createPublishActivities } from '../activities/publish.js';
 import type { RequestLimits } from '../activities/request-limits.js';
 import { openStaging } from '../activities/staging.js';
-import { DeviceBusy, RenderError } from '../contract/errors.js';
+import { DeviceBusy, DeviceLost, RenderError } from '../contract/errors.js';
 import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
 import { createBatchCeilings } from '../gpu/batches.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
@@ -246,6 +246,8 @@ async function firstEngine(host: EngineHost): Promise<void> {
       return;
     } catch (error) {
       const mayPass = error instanceof RenderError && error.retry && starts < FIRST_STARTS;
+      // No GPU, no driver, no library: somebody has to act.
+      if (error instanceof DeviceLost) throw error;
       if (host.state.name === 'closed' || !(mayPass || error instanceof DeviceBusy)) throw error;
     }
   }
