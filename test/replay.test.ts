@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { z } from 'zod';
+import { differenceOf } from '../src/cli/history-difference.js';
 import { readHistory } from '../src/cli/history-file.js';
 import { replayAll } from '../src/cli/replay.js';
 import { GENERATE_BATCH, GENERATE_IMAGE, RENDER_CATALOG } from '../src/contract/workflow-types.js';
@@ -170,6 +172,25 @@ describe('a history that this code does not lead to', () => {
       assert.match(inWords.stdout, /✔ generate-batch\/batch-plain .*\n2 replayed, 1 different\n/);
     });
   }
+
+  test('is told to the event also where the SDK speaks of its own machines', async () => {
+    const { history } = await readHistory(join(HISTORIES, 'image-plain.json'));
+    // What it says where code cancels an activity at once that was scheduled then.
+    const message =
+      'Failure { message: "Fatal error in workflow machines: ActivityMachine says the transition is invalid during event EventInfo { event_id: 13, event_type: ActivityTaskScheduled }", source: "" }';
+    const { event } = await differenceOf(history, message, () => assert.fail('nothing is to be searched'));
+    assert.deepEqual(event, { id: 13, type: 'ActivityTaskScheduled', what: 'publish' });
+  });
+
+  test('because the code fails, is told to the workflow task', async () => {
+    const { history } = await readHistory(join(HISTORIES, 'image-plain.json'));
+    const failsAfter = (events: number) => async (part: History) =>
+      (part.events?.length ?? 0) > events ? 'broken' : undefined;
+    const message = 'Failure { message: "TypeError: \\"x\\" is broken", source: "" }';
+    const difference = await differenceOf(history, message, failsAfter(11));
+    assert.equal(difference.message, 'TypeError: "x" is broken');
+    assert.deepEqual(difference.event, { id: 12, type: 'WorkflowTaskCompleted', what: undefined });
+  });
 
   test('because it is of a workflow that is not ours, is refused', async () => {
     const history = load('image-refused');

@@ -33,7 +33,7 @@ export async function differenceOf(
 ): Promise<Difference> {
   const reason = reasonOf(message);
   const events = history.events ?? [];
-  const id = /HistoryEvent\(id: (\d+),/.exec(reason)?.[1];
+  const id = /(?:HistoryEvent\(id: |event_id: )(\d+),/.exec(reason)?.[1];
   const named =
     id === undefined
       ? pick(await failingTask(events, replayed), reason)
