@@ -157,7 +157,7 @@ describe('an engine that is restored', () => {
   );
 
   snapshotTest('a memory limit holds for it', async () => {
-    await using host = place.host({ memoryLimitBytes: 900 * 1024 * 1024 });
+    await using host = place.host({ memoryLimitBytes: 1_280 * 1024 * 1024 });
     assert.equal((await host.ready()).start, 'restored');
     const batch = (count: number) =>
       Array.from({ length: count }, (_, index) =>
