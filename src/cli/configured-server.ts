@@ -16,6 +16,12 @@ export function configuredServer(): ConfiguredServer | undefined {
   return address ? { ...config, address } : undefined;
 }
 
+/** The server of the configuration; where it names none, the one that a dev server is by default. */
+export function configuredOrLocalServer(): ConfiguredServer {
+  const address = 'localhost:7233';
+  return configuredServer() ?? { address, connectionOptions: { address } };
+}
+
 function readConfig(): ClientConnectConfig {
   try {
     return loadClientConnectConfig();

@@ -3,7 +3,7 @@ import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { GENERATE_BATCH, GENERATE_IMAGE, RENDER_CATALOG } from '../contract/workflow-types.js';
 import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
 import { parseArguments } from './arguments.js';
-import { configuredServer } from './configured-server.js';
+import { configuredOrLocalServer } from './configured-server.js';
 import { type Difference, differenceOf } from './history-difference.js';
 import { type RecordedWorkflow, readHistory } from './history-file.js';
 import { createLog } from './log.js';
@@ -145,10 +145,7 @@ async function openSource(needsServer: boolean, loadSdk: LoadTemporalSdk): Promi
   if (!needsServer) {
     return { histories: (names) => each(names, readHistory), close: async () => {} };
   }
-  const server = configuredServer() ?? {
-    address: 'localhost:7233',
-    connectionOptions: { address: 'localhost:7233' },
-  };
+  const server = configuredOrLocalServer();
   const deployment = await connectTo(server, loadSdk);
   const { Client } = await import('@temporalio/client');
   const client = new Client(deployment);

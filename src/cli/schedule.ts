@@ -2,7 +2,7 @@ import type { CatalogSchedules } from '../client/catalog-schedules.js';
 import { DiffusionClient } from '../client/diffusion-client.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { CATALOG_NAMES, CATALOG_OPTIONS, parseCatalogRequest } from './catalog-arguments.js';
-import { configuredServer } from './configured-server.js';
+import { configuredOrLocalServer } from './configured-server.js';
 import { createLog } from './log.js';
 import { connectTo } from './remote-deployment.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
@@ -79,10 +79,7 @@ export async function schedule(argv: readonly string[]): Promise<void> {
   }
   const log = createLog(parsed.flags.has('verbose') ? 'debug' : 'warn');
   const loadSdk = temporalSdkLoader(log, parsed.flags.has('verbose') ? 'INFO' : 'ERROR');
-  const server = configuredServer() ?? {
-    address: 'localhost:7233',
-    connectionOptions: { address: 'localhost:7233' },
-  };
+  const server = configuredOrLocalServer();
   const deployment = await connectTo(server, loadSdk);
   try {
     const { Client } = await import('@temporalio/client');

@@ -10,7 +10,7 @@ import { type HealthServer, startHealthServer } from '../worker/health-server.js
 import { numberOf, parseArguments } from './arguments.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
-import { configuredServer } from './configured-server.js';
+import { configuredOrLocalServer } from './configured-server.js';
 import { onInterrupt, unlessAborted } from './interrupt.js';
 import { createLog } from './log.js';
 import { connectTo } from './remote-deployment.js';
@@ -140,10 +140,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
   const loadSdk = temporalSdkLoader(log, verbose ? 'INFO' : 'WARN');
   const interruption = onInterrupt();
   const { signal } = interruption;
-  const server = configuredServer() ?? {
-    address: 'localhost:7233',
-    connectionOptions: { address: 'localhost:7233' },
-  };
+  const server = configuredOrLocalServer();
   await loadSdk();
   const { createGpuWorker } = await import('../worker/gpu-worker.js');
   const diffusionWorker = await createGpuWorker({
