@@ -112,15 +112,23 @@ function digestOfCode(): string {
     const hash = createHash('sha256');
     const source = fileURLToPath(new URL('../..', import.meta.url));
     for (const folder of ['contract', 'gpu', 'storage']) {
-      const names = readdirSync(join(source, folder), { recursive: true, encoding: 'utf8' });
-      for (const name of names.filter((name) => name.endsWith('.js')).sort()) {
-        hash.update(`${folder}/${name}\n`).update(readFileSync(join(source, folder, name)));
+      for (const file of codeIn(`${source}${folder}`).sort()) {
+        hash.update(`${file.slice(source.length)}\n`).update(readFileSync(file));
       }
     }
     for (const name of DEPENDENCIES) hash.update(`${name}@${versionOf(name)}\n`);
     return hash.digest('hex');
   })();
   return codeDigest;
+}
+
+/** Not by `readdirSync`'s own recursion, which asks again of every file whether it is a folder. */
+function codeIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return codeIn(path);
+    return entry.name.endsWith('.js') ? [path] : [];
+  });
 }
 
 /** The installed version of a package, `none` where there is none. */
