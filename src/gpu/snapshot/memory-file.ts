@@ -115,7 +115,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
           if (isZero) zeroBytes += piece.length;
           else if (isAnonymous && piece.length >= SHORTEST_RUN) {
             await memory.write(piece, 0, piece.length, mappedBytes);
-            mapped.push({ start, end: start + piece.length, offset: mappedBytes });
+            mapped.push({ start, end: start + piece.length, offset: mappedBytes, area });
             mappedBytes += piece.length;
           } else {
             await kept.write(piece, 0, piece.length, keptBytes);
@@ -169,6 +169,8 @@ interface Piece {
   readonly end: number;
   /** In the memory file. */
   readonly offset: number;
+  /** What it is a part of. */
+  readonly area: readonly Field[] | undefined;
 }
 
 /** Page map entries are in the order of the pages in their file. */
@@ -251,12 +253,15 @@ function cutAtZeros(bytes: Buffer): { from: number; to: number; isZero: boolean 
   return joined;
 }
 
-/** A run that was read in parts is one mapping all the same. */
+/** A run that was read in parts is one mapping all the same; one that goes over two areas is two. */
 function joinNeighbours(pieces: readonly Piece[]): Piece[] {
   const joined: Piece[] = [];
   for (const piece of pieces) {
     const last = joined.at(-1);
-    const isNext = last && last.end === piece.start && last.offset + (last.end - last.start) === piece.offset;
+    const isNext =
+      last?.end === piece.start &&
+      last.area === piece.area &&
+      last.offset + (last.end - last.start) === piece.offset;
     if (isNext) joined[joined.length - 1] = { ...last, end: piece.end };
     else joined.push(piece);
   }
@@ -277,7 +282,7 @@ function joinRuns(runs: readonly Run[]): Run[] {
 /** The area with those pieces of it mapped from the file, and what is left between them as it was. */
 function splitArea(area: Field[], pieces: readonly Piece[], fileId: bigint): Field[][] {
   const { start, end } = bounds(area);
-  const inside = pieces.filter((piece) => start <= piece.start && piece.end <= end && isPlainAnonymous(area));
+  const inside = pieces.filter((piece) => piece.area === area);
   if (inside.length === 0) return [area];
   const parts: Field[][] = [];
   let at = start;
