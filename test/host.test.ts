@@ -124,7 +124,10 @@ test('an engine dies with its parent, by SIGKILL, in mid-work, and the next host
   assert.equal(await isRunning(pid), true);
   const folders = async () => (await readdir(tmpdir())).filter((name) => foldersOf(owner.pid).test(name));
   assert.equal((await folders()).length, 1);
+  const ended = once(owner, 'exit');
   owner.kill('SIGKILL');
+  // Its engine may be gone before it is, and a folder of the living is left alone.
+  await ended;
   await until('the engine is gone', async () => !(await isRunning(pid)));
   assert.equal((await folders()).length, 1);
   await using host = emojiHost();

@@ -38,7 +38,8 @@ export async function sweepProcessFolders(
     const path = join(parent, name);
     if (!(await isDead(path, space, Number(pid), started))) continue;
     onRemove(path);
-    await rm(path, { recursive: true, force: true });
+    // Another process may be sweeping it at the same time: what one of them leaves, the next start takes.
+    await rm(path, { recursive: true, force: true }).catch(() => {});
   }
 }
 
