@@ -189,8 +189,8 @@ export function restoreCommand(criu: Criu, images: string, folder: string): stri
 
 /**
  * For CRIU when it restores: to wait for the end of a restore without hardware breakpoints (its FI_NO_BREAKPOINTS),
- * as it does where a processor has none. The kernel makes the first breakpoint of a machine wait until all processors
- * know of it: 11 ms.
+ * as it does where a processor has none. The first breakpoint of a machine cost 11 ms here, probably the kernel's
+ * telling all processors of it.
  */
 export const RESTORE_ENVIRONMENT = { CRIU_FAULT: '130' } as const;
 

@@ -26,7 +26,7 @@ export const MEMORY_FILE = 'memory.img';
 
 const PAGE = 4096;
 /**
- * A mapping costs the kernel some microseconds, a copied page half of one. V8's heap, in pages of 256 KiB, is mapped
+ * A mapping costs the kernel some microseconds, a copied page about two. V8's heap, in pages of 256 KiB, is mapped
  * too: most of it is the tokenizer's vocabulary, of which a picture needs a few words.
  */
 const SHORTEST_RUN = 16 * PAGE;
