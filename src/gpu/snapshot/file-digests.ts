@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { writeAtomically } from '../../storage/atomic-write.js';
+import { fileDigest } from '../checkpoint/file-digest.js';
 import { withLock } from './lock.js';
 import type { FileFacts } from './manifest.js';
 
@@ -29,7 +28,7 @@ export class FileDigests {
     const known = await this.#read();
     const remembered = known[key];
     if (remembered !== undefined) return { bytes, sha256: remembered };
-    const sha256 = await digestOf(file);
+    const sha256 = await fileDigest(file);
     known[key] = sha256;
     this.#hasLearned = true;
     return { bytes, sha256 };
@@ -85,10 +84,4 @@ export function signature(file: string): { key: string; bytes: number } {
   const { size, ino, dev, mtimeNs, ctimeNs } = statSync(file, { bigint: true });
   // Not the name: images are written under another one than they are used under.
   return { key: [size, dev, ino, mtimeNs, ctimeNs].join(':'), bytes: Number(size) };
-}
-
-export async function digestOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }

@@ -8,8 +8,9 @@ import { z } from 'zod';
 import { syncFolder, writeAtomically } from '../../storage/atomic-write.js';
 import { errorCode } from '../../storage/file-error.js';
 import { makeFolder } from '../../storage/make-folder.js';
+import { fileDigest } from '../checkpoint/file-digest.js';
 import { IMAGES } from './capture.js';
-import { digestOf, FileDigests, STATE_LOCK_S, signature } from './file-digests.js';
+import { FileDigests, STATE_LOCK_S, signature } from './file-digests.js';
 import { differenceOf, type EngineDescription } from './identity.js';
 import { withLock } from './lock.js';
 import { type SnapshotIdentity, SnapshotManifest } from './manifest.js';
@@ -220,7 +221,7 @@ export class SnapshotStore {
           `image ${name}: expected ${bytes} bytes, ${size === undefined ? 'it is gone' : `got ${size}`}`,
         );
       }
-      const actual = await digestOf(path);
+      const actual = await fileDigest(path);
       if (actual !== sha256)
         throw new Unusable('damaged', `image ${name}: expected SHA-256 ${sha256}, got ${actual}`);
     }
