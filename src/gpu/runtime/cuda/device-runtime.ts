@@ -17,7 +17,8 @@ import {
 import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
 import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
-import { WeightArena } from './weight-arena.js';
+import { Turns } from './turns.js';
+import { noRoomFor, WeightArena } from './weight-arena.js';
 import { streamWeights, type WeightStream } from './weight-stream.js';
 
 export interface DeviceRuntimeOptions {
@@ -228,12 +229,7 @@ export class DeviceRuntime implements Runtime {
       graphs.flatMap(({ weights }) => weights.map((at) => [`${at.file} ${at.offset}`, at.length])),
     );
     const needed = [...places.values()].reduce((sum, length) => sum + length, 0);
-    const { name, totalBytes } = this.options.driver.facts;
-    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
-    return new OutOfMemory(
-      `the model's weights need ${gigabytes(needed)} of device memory, ${name} has ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free; end what else uses it (\`nvidia-smi\` names it), or use a smaller model or a larger GPU [needed=${needed}, free=${freeBytes}]`,
-      { cause },
-    );
+    return noRoomFor("the model's weights", needed, this.options.driver.facts, freeBytes, cause);
   }
 
   /** Until nothing reads or writes the arenas any more. */
@@ -293,7 +289,8 @@ export class DeviceRuntime implements Runtime {
 const RETRY_PAUSES_MS = [250, 1_000, 4_000];
 
 class DeviceSession implements Session {
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Runs of one session wait for each other. */
+  readonly #turns = new Turns();
 
   constructor(
     private readonly component: string,
@@ -304,17 +301,17 @@ class DeviceSession implements Session {
 
   async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
     await this.ready();
-    return this.#inTurn(() => this.runtime.guarded(() => this.#run(inputs)));
+    return this.#turns.take(() => this.runtime.guarded(() => this.#run(inputs)));
   }
 
   async warmUp(inputs: () => Inputs): Promise<void> {
     const warmUp = () => inSpan(`warm-up ${this.component}`, () => this.#run(inputs()));
-    releaseAll(await this.#inTurn(() => this.runtime.guarded(warmUp)));
+    releaseAll(await this.#turns.take(() => this.runtime.guarded(warmUp)));
   }
 
   /** Resolves when no run is under way. */
-  async settled(): Promise<void> {
-    await this.#turn;
+  settled(): Promise<void> {
+    return this.#turns.over();
   }
 
   close(): Promise<void> {
@@ -341,13 +338,6 @@ class DeviceSession implements Session {
     } finally {
       for (const { value } of borrowed) this.runtime.giveBack(value);
     }
-  }
-
-  /** Runs of one session wait for each other. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 }
 
@@ -394,8 +384,8 @@ class DeviceTensor implements HeldTensor {
 /** Small copies between the process's memory and the device's, one at a time. */
 class Transfers {
   readonly #stream: CudaStream;
+  readonly #turns = new Turns();
   #pinned: PinnedBuffer | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly driver: CudaDriver) {
     this.#stream = driver.createStream();
@@ -403,7 +393,7 @@ class Transfers {
 
   async toHost(address: bigint, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     if (byteLength === 0) return new Uint8Array();
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const pinned = this.#room(byteLength);
       this.#stream.copyToHost(pinned.address, address, byteLength);
       await this.#done();
@@ -414,7 +404,7 @@ class Transfers {
   /** @param data an empty array has an address too */
   async toDevice(data: Tensor['data']): Promise<DeviceBuffer> {
     if (data.byteLength === 0) return this.driver.allocate(1);
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const pinned = this.#room(data.byteLength);
       pinned.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
       const buffer = this.driver.allocate(data.byteLength);
@@ -450,12 +440,6 @@ class Transfers {
     this.#pinned = undefined;
     this.#pinned = this.driver.allocatePinned(byteLength);
     return this.#pinned;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn.then(work);
-    this.#turn = mine.catch(() => {});
-    return mine;
   }
 }
 

@@ -14,7 +14,6 @@ export type Out = BigUint64Array | BigInt64Array | Int32Array;
  * A `Status` that is not null holds an error and must be released.
  */
 export interface OrtFunctions {
-  GetErrorCode(status: Pointer): number;
   GetErrorMessage(status: Pointer): string;
   ReleaseStatus(status: Pointer): void;
   CreateEnv(severity: number, name: string, out: Out): Status;
@@ -36,8 +35,6 @@ export interface OrtFunctions {
   CreateSessionFromArray: Asynchronous<
     [env: Pointer, graph: Uint8Array, bytes: number, options: Pointer, out: Out]
   >;
-  SessionGetInputCount(session: Pointer, out: Out): Status;
-  SessionGetInputName(session: Pointer, index: number, allocator: Pointer, out: Out): Status;
   SessionGetOutputCount(session: Pointer, out: Out): Status;
   SessionGetOutputName(session: Pointer, index: number, allocator: Pointer, out: Out): Status;
   ReleaseSession(session: Pointer): void;
@@ -67,7 +64,6 @@ export interface OrtFunctions {
   GetBoundOutputValues(binding: Pointer, allocator: Pointer, values: Out, count: Out): Status;
   ReleaseIoBinding(binding: Pointer): void;
   CreateRunOptions(out: Out): Status;
-  AddRunConfigEntry(options: Pointer, key: string, value: string): Status;
   ReleaseRunOptions(options: Pointer): void;
   RunWithBinding(session: Pointer, options: Pointer, binding: Pointer): Status;
 }
@@ -81,7 +77,6 @@ const OUT = 'void *';
 
 /** Each function's place in the table and its prototype. */
 const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result: string, ...string[]]>> = {
-  GetErrorCode: [1, 'int', 'void *'],
   GetErrorMessage: [2, 'const char *', 'void *'],
   ReleaseStatus: [93, 'void', 'void *'],
   CreateEnv: [3, 'void *', 'int', 'const char *', OUT],
@@ -101,8 +96,6 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   ReleaseCUDAProviderOptions: [208, 'void', 'void *'],
   ReleaseSessionOptions: [100, 'void', 'void *'],
   CreateSessionFromArray: [8, 'void *', 'void *', 'void *', 'size_t', 'void *', OUT],
-  SessionGetInputCount: [30, 'void *', 'void *', OUT],
-  SessionGetInputName: [36, 'void *', 'void *', 'size_t', 'void *', OUT],
   SessionGetOutputCount: [31, 'void *', 'void *', OUT],
   SessionGetOutputName: [37, 'void *', 'void *', 'size_t', 'void *', OUT],
   ReleaseSession: [95, 'void', 'void *'],
@@ -134,21 +127,15 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   GetBoundOutputValues: [140, 'void *', 'void *', 'void *', OUT, OUT],
   ReleaseIoBinding: [135, 'void', 'void *'],
   CreateRunOptions: [39, 'void *', OUT],
-  AddRunConfigEntry: [165, 'void *', 'void *', 'const char *', 'const char *'],
   ReleaseRunOptions: [97, 'void', 'void *'],
   RunWithBinding: [133, 'void *', 'void *', 'void *', 'void *'],
 };
-
-export interface OrtLibrary {
-  readonly version: string;
-  readonly functions: OrtFunctions;
-}
 
 /**
  * Loads ONNX Runtime's shared library and reads its table of functions.
  * @throws Error where it is not there, or of a version whose table is not known
  */
-export function loadOrtLibrary(path: string): OrtLibrary {
+export function loadOrtLibrary(path: string): OrtFunctions {
   const library = loadLibrary(path);
   const base: unknown = library.func('OrtGetApiBase', 'void *', [])();
   const [getApi, getVersion] = koffi.decode(base, koffi.array('void *', 2)) as [Pointer, Pointer];
@@ -165,5 +152,5 @@ export function loadOrtLibrary(path: string): OrtLibrary {
       return [name, functionAt(address, result, args)];
     }),
   );
-  return { version, functions: functions as unknown as OrtFunctions };
+  return functions as unknown as OrtFunctions;
 }

@@ -55,7 +55,6 @@ export class Ort {
 
   private constructor(
     readonly functions: OrtFunctions,
-    readonly version: string,
     readonly libraryPath: string,
   ) {
     this.#env = this.make((out) => functions.CreateEnv(LOG_ERRORS, 'temporal-diffusion', out));
@@ -65,8 +64,7 @@ export class Ort {
 
   /** @throws Error where the library is missing or of a version that is not known */
   static load(libraryPath: string): Ort {
-    const { functions, version } = loadOrtLibrary(libraryPath);
-    return new Ort(functions, version, libraryPath);
+    return new Ort(loadOrtLibrary(libraryPath), libraryPath);
   }
 
   /** @throws OutOfMemory, or Error with ONNX Runtime's own message where it refuses the graph */
@@ -151,17 +149,14 @@ export class Ort {
     return memory;
   }
 
-  /** The names of a session's inputs or outputs. */
-  names(
-    count: (out: Out) => Status,
-    name: (index: number, allocator: Pointer, out: Out) => Status,
-  ): string[] {
-    const length = Number(this.make(count));
+  outputNames(session: Pointer): string[] {
+    const { functions } = this;
+    const length = Number(this.make((out) => functions.SessionGetOutputCount(session, out)));
     return Array.from({ length }, (_, index) => {
-      const text = this.make((out) => name(index, this.#allocator, out));
-      const string = textAt(text);
-      this.check(this.functions.AllocatorFree(this.#allocator, text));
-      return string;
+      const text = this.make((out) => functions.SessionGetOutputName(session, index, this.#allocator, out));
+      const name = textAt(text);
+      this.check(functions.AllocatorFree(this.#allocator, text));
+      return name;
     });
   }
 
@@ -254,12 +249,8 @@ export class OrtSession {
     private readonly provider: Provider,
     private readonly weights: readonly Pointer[],
   ) {
-    const { functions } = ort;
     this.#thread = new RunThread(ort.libraryPath);
-    this.#outputNames = ort.names(
-      (out) => functions.SessionGetOutputCount(session, out),
-      (index, allocator, out) => functions.SessionGetOutputName(session, index, allocator, out),
-    );
+    this.#outputNames = ort.outputNames(session);
   }
 
   /**
@@ -267,17 +258,11 @@ export class OrtSession {
    * @param inputs values by name, wherever they are; they must outlive the run
    * @returns its outputs, in the provider's memory; release each
    */
-  async run(
-    inputs: ReadonlyMap<string, Pointer>,
-    config: Readonly<Record<string, string>> = {},
-  ): Promise<Map<string, OrtTensor>> {
+  async run(inputs: ReadonlyMap<string, Pointer>): Promise<Map<string, OrtTensor>> {
     const { functions } = this.ort;
     const binding = this.ort.make((out) => functions.CreateIoBinding(this.session, out));
     const options = this.ort.make((out) => functions.CreateRunOptions(out));
     try {
-      for (const [key, value] of Object.entries(config)) {
-        this.ort.check(functions.AddRunConfigEntry(options, key, value));
-      }
       for (const [name, value] of inputs) this.ort.check(functions.BindInput(binding, name, value));
       const memory = this.ort.memoryOf(this.provider);
       for (const name of this.#outputNames) {

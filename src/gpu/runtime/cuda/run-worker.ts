@@ -8,7 +8,7 @@ import type { RunRequest, RunResult } from './run-thread.js';
 
 const port = parentPort;
 if (!port) throw new Error('expected to be started as a worker thread');
-const { functions } = loadOrtLibrary(workerData as string);
+const functions = loadOrtLibrary(workerData as string);
 
 port.on('message', ({ id, session, options, binding }: RunRequest) => {
   const status = functions.RunWithBinding(session, options, binding);

@@ -4,6 +4,7 @@ import {
   type AddressRange,
   type CudaDriver,
   type DeviceAddress,
+  type DeviceFacts,
   type PhysicalMemory,
   roundUp,
 } from './driver.js';
@@ -167,16 +168,25 @@ export class WeightArena {
   }
 
   #noRoom(cause: OutOfMemory): OutOfMemory {
-    const { freeBytes, totalBytes } = this.driver.memory();
-    return new OutOfMemory(
-      `the weights of ${this.component} need ${gigabytes(this.mappedBytes)} of device memory, ${this.driver.facts.name} has ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free; end what else uses it (\`nvidia-smi\` names it), or use a smaller model or a larger GPU [needed=${this.mappedBytes}, free=${freeBytes}]`,
-      { cause },
-    );
+    const { freeBytes } = this.driver.memory();
+    const what = `the weights of ${this.component}`;
+    return noRoomFor(what, this.mappedBytes, this.driver.facts, freeBytes, cause);
   }
 }
 
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+/** What is told of weights that the device has no room for. */
+export function noRoomFor(
+  what: string,
+  needed: number,
+  { name, totalBytes }: DeviceFacts,
+  freeBytes: number,
+  cause: OutOfMemory,
+): OutOfMemory {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
+  return new OutOfMemory(
+    `${what} need ${gigabytes(needed)} of device memory, ${name} has ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free; end what else uses it (\`nvidia-smi\` names it), or use a smaller model or a larger GPU [needed=${needed}, free=${freeBytes}]`,
+    { cause },
+  );
 }
 
 /**
