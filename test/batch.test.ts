@@ -20,9 +20,8 @@ import type { EngineHost, RenderOptions } from '../src/gpu/host.js';
 import { levelDifference } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { sharedEngine } from './support/shared-engine.js';
-import { loadSdk, log } from './support/temporal.js';
+import { log } from './support/temporal.js';
 import { until } from './support/waiting.js';
-import { startDiffusionWorker } from './support/workers.js';
 
 const scratch = scratchFolder();
 const small = { prompt: 'a red heart', width: 64, height: 64, steps: 2 };
@@ -255,36 +254,11 @@ describe('a batch', () => {
   });
 
   test('is shared by several hosts', async () => {
-    let drawing = 0;
-    let both = (): void => {};
-    const together = new Promise<void>((resolve) => {
-      both = resolve;
+    await shared.withTwoHosts(async () => {
+      const items = [31, 32, 33].map((seed) => ({ ...small, seed }));
+      const result = await (await shared.server.diffusion.batch({ items, maxBatch: 2 })).result();
+      assert.equal(result.partial, false);
     });
-    const patient = lent(async (options) => {
-      if (++drawing === 2) both();
-      await together;
-      return shared.host.render(options);
-    });
-    const { NativeConnection } = await loadSdk();
-    // A connection takes one worker a queue.
-    const connection = await NativeConnection.connect({ address: shared.server.address });
-    try {
-      await withHost({ host: patient }, async () => {
-        const other = await startDiffusionWorker(
-          { ...shared.server, connection },
-          { store: shared.store, host: patient, roles: ['gpu'] },
-        );
-        try {
-          const items = [31, 32, 33].map((seed) => ({ ...small, seed }));
-          const result = await (await shared.server.diffusion.batch({ items, maxBatch: 2 })).result();
-          assert.equal(result.partial, false);
-        } finally {
-          await other.stop();
-        }
-      });
-    } finally {
-      await connection.close();
-    }
   });
 
   test('that is cancelled ends as cancelled, with nothing staged and the engine free', async () => {

@@ -15,12 +15,10 @@ import {
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline } from '../src/gpu/engine/pipeline.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
-import { DeviceRuntime } from '../src/gpu/runtime/cuda/device-runtime.js';
-import { Ort } from '../src/gpu/runtime/cuda/ort.js';
 import { errorOfOrt } from '../src/gpu/runtime/cuda/ort-error.js';
 import { RunThread } from '../src/gpu/runtime/cuda/run-thread.js';
-import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import type { RuntimeGraph } from '../src/gpu/runtime/session.js';
+import { memoryRuntime } from './support/device-runtime.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { MemoryEngine } from './support/memory-engine.js';
 import { TINY_KLEIN } from './support/references.js';
@@ -32,18 +30,6 @@ import { scratchFolder } from './support/scratch.js';
  */
 
 const folder = scratchFolder();
-
-function deviceRuntime(driver: MemoryDriver): DeviceRuntime {
-  return new DeviceRuntime({
-    device: 'cuda:0',
-    ort: Ort.load(onnxruntimeLibrary()),
-    driver,
-    provider: { kind: 'cpu' },
-    compute: FLOAT32,
-    threads: 2,
-    bufferBytes: 1 << 20,
-  });
-}
 
 async function vaeOf(checkpointFolder: string): Promise<RuntimeGraph> {
   const checkpoint = await openCheckpoint(checkpointFolder, { name: 'tested', cacheFolder: folder });
@@ -111,7 +97,7 @@ describe('a GPU that falls off', () => {
   test('is known to the runtime from whoever meets it first, and nothing is begun on it any more', async () => {
     const driver = new MemoryDriver({ isShared: true });
     const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder: folder });
-    const runtime = deviceRuntime(driver);
+    const runtime = memoryRuntime(driver);
     const pipeline = await openPipeline(checkpoint, runtime, folder);
     await pipeline.render([item], hooks);
     const lost = assert.rejects(pipeline.lost(), DeviceLost);
@@ -174,7 +160,7 @@ describe('weights that do not come', () => {
   test('a disk that does not answer for a while is asked again', async (t) => {
     const graph = await vaeOf(TINY_KLEIN);
     failReads(t, 2);
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
     await runtime.open([graph]);
     await runtime.loaded();
     await runtime.close();
@@ -183,7 +169,7 @@ describe('weights that do not come', () => {
   test('one that never does is StorageUnavailable in the end', async (t) => {
     const graph = await vaeOf(TINY_KLEIN);
     failReads(t, Number.POSITIVE_INFINITY);
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
     const [session] = await runtime.open([graph]);
     await assert.rejects(runtime.loaded(), StorageUnavailable);
     await assert.rejects(session?.run({}) ?? Promise.resolve(), StorageUnavailable);
@@ -193,7 +179,7 @@ describe('weights that do not come', () => {
   test('a runtime that is closed between two attempts is closed at once', async (t) => {
     const graph = await vaeOf(TINY_KLEIN);
     failReads(t, Number.POSITIVE_INFINITY);
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
     await runtime.open([graph]);
     await runtime.close();
     await assert.rejects(runtime.loaded(), /the runtime was closed/);
@@ -238,7 +224,7 @@ describe('weights that do not come', () => {
         new Map<string, number>(),
       );
     const bytes = [...needed.values()].reduce((sum, length) => sum + length, 0);
-    const runtime = deviceRuntime(driver);
+    const runtime = memoryRuntime(driver);
     await assert.rejects(openPipeline(checkpoint, runtime, folder), (error: unknown) => {
       assert.ok(error instanceof OutOfMemory, String(error));
       assert.ok(error.message.includes(`[needed=${bytes}, free=${totalBytes}]`), error.message);
@@ -284,7 +270,7 @@ test('a thread that makes no runs any more says so to every run, also to later o
 });
 
 test('a tensor without elements is held and read like any other', async () => {
-  const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+  const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
   const held = await runtime.hold({ type: 'float32', dims: [0, 4], data: new Float32Array() });
   assert.deepEqual(await held.read(), { type: 'float32', dims: [0, 4], data: new Float32Array() });
   held.release();

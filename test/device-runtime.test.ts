@@ -7,14 +7,12 @@ import { after, before, describe, test } from 'node:test';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
-import { DeviceRuntime } from '../src/gpu/runtime/cuda/device-runtime.js';
 import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
-import { Ort } from '../src/gpu/runtime/cuda/ort.js';
 import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
-import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import type { Runtime } from '../src/gpu/runtime/session.js';
 import { SPANS, type Span } from '../src/gpu/spans.js';
+import { memoryRuntime } from './support/device-runtime.js';
 import { diskFolder } from './support/disk-folder.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { EMOJI, levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
@@ -29,19 +27,6 @@ before(async () => {
   cacheFolder = await mkdtemp(join(tmpdir(), 'tdiff-device-'));
 });
 after(() => rm(cacheFolder, { recursive: true }));
-
-function deviceRuntime(driver: MemoryDriver, cache?: HostCache): DeviceRuntime {
-  return new DeviceRuntime({
-    device: 'cuda:0',
-    ort: Ort.load(onnxruntimeLibrary()),
-    driver,
-    provider: { kind: 'cpu' },
-    compute: FLOAT32,
-    threads: 2,
-    bufferBytes: 1 << 20,
-    ...(cache && { cache }),
-  });
-}
 
 async function pipelineOf(checkpoint: string, runtime: Runtime): Promise<Pipeline> {
   return openPipeline(
@@ -62,7 +47,7 @@ describe('pictures drawn over streamed weights', () => {
       const items = [7, 8].map((seed, index) => ({ index, seed, prompt: 'a small red house', ...size }));
       const driver = new MemoryDriver({ isShared: true });
       const drawn = [];
-      for (const runtime of [openCpuRuntime(2), deviceRuntime(driver)]) {
+      for (const runtime of [openCpuRuntime(2), memoryRuntime(driver)]) {
         const pipeline = await pipelineOf(checkpoint, runtime);
         try {
           const latents: Float32Array[] = [];
@@ -89,7 +74,7 @@ describe('pictures drawn over streamed weights', () => {
 
   test('what was released and taken again draws the same', async () => {
     const driver = new MemoryDriver({ isShared: true });
-    const runtime = deviceRuntime(driver);
+    const runtime = memoryRuntime(driver);
     const pipeline = await pipelineOf(TINY_KLEIN, runtime);
     const items = [{ index: 0, seed: 3, prompt: 'a red tree', width: 40, height: 64, steps: 2 }];
     try {
@@ -122,7 +107,7 @@ describe('weights that are kept in memory', () => {
   test('are what the next runtime reads', { skip }, async () => {
     const model = await copyOfModel('kept');
     const cache = HostCache.open({ folder: join(disk as string, 'kept-cache'), maxBytes: 2 ** 30 });
-    const first = await pipelineOf(model, deviceRuntime(new MemoryDriver({ isShared: true }), cache));
+    const first = await pipelineOf(model, memoryRuntime(new MemoryDriver({ isShared: true }), { cache }));
     const expected = await pixelsOf(first);
     assert.equal(cache.usedBytes(), 0, 'nothing is kept before somebody says so');
     assert.deepEqual(await first.keepWeights(), []);
@@ -142,7 +127,10 @@ describe('weights that are kept in memory', () => {
       [cache, false],
       [undefined, true],
     ] as const) {
-      const pipeline = await pipelineOf(model, deviceRuntime(new MemoryDriver({ isShared: true }), used));
+      const pipeline = await pipelineOf(
+        model,
+        memoryRuntime(new MemoryDriver({ isShared: true }), { cache: used }),
+      );
       const drawn = await pixelsOf(pipeline);
       await pipeline.close();
       assert.equal(Buffer.compare(drawn as Uint8Array, expected as Uint8Array) === 0, isSame);
@@ -153,7 +141,7 @@ describe('weights that are kept in memory', () => {
     const checkpoint = await openCheckpoint(await copyOfModel('closed'), { name: 'tested', cacheFolder });
     const folder = join(disk as string, 'closed-cache');
     const cache = HostCache.open({ folder, maxBytes: 2 ** 30 });
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }), cache);
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }), { cache });
     const graph = buildGraphs(checkpoint, FLOAT32).vaeDecoder;
     await runtime.open([{ component: 'vae', ...graph, weightsFolder: checkpoint.vae.weights.folder }]);
     const keeping = runtime.keepWeights();
@@ -171,7 +159,10 @@ describe('weights that are kept in memory', () => {
       [undefined, /^$/],
       [small, /^\S+\.safetensors: \d+ bytes are more than \S+ may keep/],
     ] as const) {
-      const pipeline = await pipelineOf(model, deviceRuntime(new MemoryDriver({ isShared: true }), cache));
+      const pipeline = await pipelineOf(
+        model,
+        memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),
+      );
       assert.match((await pipeline.keepWeights()).join('\n'), reason);
       await pipeline.close();
     }
@@ -182,7 +173,7 @@ test('whoever measures hears what a start and a render are made of', async () =>
   const heard: Span[] = [];
   const listen = (span: unknown) => heard.push(span as Span);
   subscribe(SPANS, listen);
-  const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+  const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
   const pipeline = await pipelineOf(TINY_KLEIN, runtime);
   try {
     await pipeline.loaded();
@@ -206,7 +197,7 @@ test('whoever measures hears what a start and a render are made of', async () =>
 
 describe('what is wrong is said', () => {
   test('a graph that ONNX Runtime refuses', async () => {
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
     const graph = {
       component: 'broken',
       bytes: Buffer.from('no graph'),
@@ -218,7 +209,7 @@ describe('what is wrong is said', () => {
   });
 
   test('an input that a graph does not have', async () => {
-    const runtime = deviceRuntime(new MemoryDriver({ isShared: true }));
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
     const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder });
     const graph = buildGraphs(checkpoint, FLOAT32).vaeDecoder;
     const [session] = await runtime.open([

@@ -31,7 +31,7 @@ import type { DiffusionWorker } from '../src/worker/gpu-worker.js';
 import { emojiHost } from './support/engine.js';
 import { scratchFolder } from './support/scratch.js';
 import { sharedEngine } from './support/shared-engine.js';
-import { loadSdk, log } from './support/temporal.js';
+import { log } from './support/temporal.js';
 import { until } from './support/waiting.js';
 import { startDiffusionWorker, startHostWorkers, withParts } from './support/workers.js';
 
@@ -485,39 +485,13 @@ test('a job that is cancelled while the store fails ends as cancelled, not as fa
 });
 
 test('the images of a job are drawn by several hosts at the same time', async () => {
-  let drawing = 0;
-  let both = (): void => {};
-  const together = new Promise<void>((resolve) => {
-    both = resolve;
+  await shared.withTwoHosts(async () => {
+    const { images } = await (await shared.server.diffusion.generate({ ...small, count: 2 })).result();
+    assert.deepEqual(
+      images.map(({ index }) => index),
+      [0, 1],
+    );
   });
-  // Each holds its first image until the other has one too.
-  const patient = lent(async (options) => {
-    if (++drawing === 2) both();
-    await together;
-    return shared.host.render(options);
-  });
-  const { NativeConnection } = await loadSdk();
-  // A connection takes one worker a queue.
-  const connection = await NativeConnection.connect({ address: shared.server.address });
-  try {
-    await withHost({ host: patient }, async () => {
-      const worker = await startDiffusionWorker(
-        { ...shared.server, connection },
-        { store: shared.store, host: patient, roles: ['gpu'] },
-      );
-      try {
-        const { images } = await (await shared.server.diffusion.generate({ ...small, count: 2 })).result();
-        assert.deepEqual(
-          images.map(({ index }) => index),
-          [0, 1],
-        );
-      } finally {
-        await worker.stop();
-      }
-    });
-  } finally {
-    await connection.close();
-  }
 });
 
 /** `staging` that forgets what it was given whenever `loses` says so. */

@@ -6,11 +6,8 @@ import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { EngineArguments } from '../../src/gpu/engine/arguments.js';
 import { runEngine } from '../../src/gpu/engine/run-engine.js';
-import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
-import { DeviceRuntime } from '../../src/gpu/runtime/cuda/device-runtime.js';
 import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
-import { Ort } from '../../src/gpu/runtime/cuda/ort.js';
-import { onnxruntimeLibrary } from '../../src/gpu/runtime/onnxruntime-library.js';
+import { memoryRuntime } from './device-runtime.js';
 import { MemoryDriver } from './memory-driver.js';
 import type { Upset } from './memory-engine.js';
 
@@ -35,14 +32,6 @@ process.on('SIGUSR2', () => {
   if (upset === 'never returns from a call') new Worker(NEVER_RETURNING, { eval: true });
 });
 
-const runtime = new DeviceRuntime({
-  device: 'cuda:0',
-  ort: Ort.load(onnxruntimeLibrary()),
-  driver,
-  provider: { kind: 'cpu' },
-  compute: FLOAT32,
-  threads: 1,
-  // The smallest ring: with held copies the first chunk is all that is read.
-  bufferBytes: 4096,
-});
+// The smallest ring: with held copies the first chunk is all that is read.
+const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096 });
 await runEngine(EngineArguments.parse(engine), Promise.resolve(runtime), exitNow);

@@ -7,7 +7,7 @@ import type { BlobStore } from '../../src/storage/blob-store.js';
 import { createFolderStore } from '../../src/storage/folder-store.js';
 import type { DiffusionWorker } from '../../src/worker/gpu-worker.js';
 import { emojiHost } from './engine.js';
-import { log, startTestServer, type TestServer } from './temporal.js';
+import { loadSdk, log, startTestServer, type TestServer } from './temporal.js';
 import { type HostParts, startDiffusionWorker, startHostWorkers, withParts } from './workers.js';
 
 /** A server and an engine for all tests that leave them whole, and a new folder for the pictures of each. */
@@ -26,6 +26,8 @@ export interface SharedEngine {
   ): Promise<T>;
   /** Runs `work` beside a worker for workflows, and host workers of the given parts. */
   withHost<T>(parts: Partial<HostParts>, work: () => Promise<T>): Promise<T>;
+  /** Runs `work` beside two hosts, each of which holds its first drawing until the other has one too. */
+  withTwoHosts(work: () => Promise<void>): Promise<void>;
 }
 
 /** Call it where the tests are declared: in a `describe`, or for a whole file. */
@@ -59,6 +61,50 @@ export function sharedEngine(scratch: string): SharedEngine {
     }
   };
 
+  const withHost: SharedEngine['withHost'] = (parts, work) =>
+    withWorker({ roles: ['jobs'] }, async () => {
+      const staging = await openStaging({ folder: join(scratch, 'staging'), log });
+      const queue = `host-${randomUUID()}`;
+      const workers = await startHostWorkers(server, { host: lent(), staging, store, queue, ...parts });
+      try {
+        return await work();
+      } finally {
+        await workers.stop();
+        await staging.close();
+      }
+    });
+
+  const withTwoHosts: SharedEngine['withTwoHosts'] = async (work) => {
+    let drawing = 0;
+    let both = (): void => {};
+    const together = new Promise<void>((resolve) => {
+      both = resolve;
+    });
+    const patient = lent(async (options) => {
+      if (++drawing === 2) both();
+      await together;
+      return host.render(options);
+    });
+    const { NativeConnection } = await loadSdk();
+    // A connection takes one worker a queue.
+    const connection = await NativeConnection.connect({ address: server.address });
+    try {
+      await withHost({ host: patient }, async () => {
+        const other = await startDiffusionWorker(
+          { ...server, connection },
+          { store, host: patient, roles: ['gpu'] },
+        );
+        try {
+          await work();
+        } finally {
+          await other.stop();
+        }
+      });
+    } finally {
+      await connection.close();
+    }
+  };
+
   return {
     get server() {
       return server;
@@ -74,17 +120,7 @@ export function sharedEngine(scratch: string): SharedEngine {
     },
     lent,
     withWorker,
-    withHost: (parts, work) =>
-      withWorker({ roles: ['jobs'] }, async () => {
-        const staging = await openStaging({ folder: join(scratch, 'staging'), log });
-        const queue = `host-${randomUUID()}`;
-        const workers = await startHostWorkers(server, { host: lent(), staging, store, queue, ...parts });
-        try {
-          return await work();
-        } finally {
-          await workers.stop();
-          await staging.close();
-        }
-      }),
+    withHost,
+    withTwoHosts,
   };
 }

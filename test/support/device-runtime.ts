@@ -1,0 +1,31 @@
+import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
+import { DeviceRuntime } from '../../src/gpu/runtime/cuda/device-runtime.js';
+import type { HostCache } from '../../src/gpu/runtime/cuda/host-cache.js';
+import { Ort } from '../../src/gpu/runtime/cuda/ort.js';
+import { onnxruntimeLibrary } from '../../src/gpu/runtime/onnxruntime-library.js';
+import type { MemoryDriver } from './memory-driver.js';
+
+export interface MemoryRuntimeOptions {
+  /** Default: 2. */
+  readonly threads?: number;
+  /** Default: 1 MiB. */
+  readonly bufferBytes?: number;
+  readonly cache?: HostCache | undefined;
+}
+
+/** The runtime for GPUs over an in-memory device, with ONNX Runtime's CPU kernels. */
+export function memoryRuntime(
+  driver: MemoryDriver,
+  { threads = 2, bufferBytes = 1 << 20, cache }: MemoryRuntimeOptions = {},
+): DeviceRuntime {
+  return new DeviceRuntime({
+    device: 'cuda:0',
+    ort: Ort.load(onnxruntimeLibrary()),
+    driver,
+    provider: { kind: 'cpu' },
+    compute: FLOAT32,
+    threads,
+    bufferBytes,
+    ...(cache && { cache }),
+  });
+}
