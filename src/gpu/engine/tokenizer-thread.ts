@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { ThreadCalls } from '../thread-calls.js';
 import type { EncodedPrompt, TokenizerSource } from './tokenizer.js';
 
 export interface EncodeRequest {
@@ -14,35 +15,28 @@ export type TokenizerAnswer =
   | { readonly type: 'refused'; readonly message: string }
   | { readonly type: 'encoded'; readonly id: number; readonly encoded: readonly EncodedPrompt[] };
 
-interface Waiting {
-  resolve(encoded: readonly EncodedPrompt[]): void;
-  reject(error: unknown): void;
-}
-
 /**
  * A checkpoint's tokenizer on a thread of its own. A vocabulary of 150,000 tokens takes half a second to load, and
  * the event loop has weights to move meanwhile.
  */
 export class TokenizerThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #calls: ThreadCalls<Omit<EncodeRequest, 'id'>, readonly EncodedPrompt[]>;
   readonly #ready: Promise<void>;
-  #failure: unknown;
-  #requests = 0;
 
   constructor({ folder, card }: Pick<Checkpoint, 'folder' | 'card'>) {
     const source: TokenizerSource = { folder, card: { maxTokens: card.maxTokens } };
     this.#worker = new Worker(new URL('./tokenizer-worker.js', import.meta.url), { workerData: source });
+    this.#calls = new ThreadCalls(this.#worker);
     this.#ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (answer: TokenizerAnswer) => {
         if (answer.type === 'ready') resolve();
         else if (answer.type === 'refused') reject(new CheckpointInvalid(answer.message));
-        else this.#settle(answer.id, ({ resolve }) => resolve(answer.encoded));
+        else this.#calls.answered(answer.id, answer.encoded);
       });
-      const fail = (error: unknown) => {
-        this.#failure = error;
+      const fail = (error: Error) => {
         reject(error);
-        for (const id of [...this.#waiting.keys()]) this.#settle(id, (waiting) => waiting.reject(error));
+        this.#calls.ended(error);
       };
       this.#worker.on('error', fail);
       this.#worker.on('exit', () => fail(new Error('expected the tokenizer to go on, its thread has ended')));
@@ -59,30 +53,16 @@ export class TokenizerThread {
     try {
       await this.#ready;
     } finally {
-      if (this.#waiting.size === 0) this.#worker.unref();
+      if (this.#calls.isIdle) this.#worker.unref();
     }
   }
 
   /** @returns what `PromptTokenizer.encode` makes of each */
   encode(prompts: readonly string[]): Promise<readonly EncodedPrompt[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
-      const request: EncodeRequest = { id: this.#requests++, prompts };
-      this.#waiting.set(request.id, { resolve, reject });
-      this.#worker.ref();
-      this.#worker.postMessage(request);
-    });
+    return this.#calls.call({ prompts });
   }
 
   async close(): Promise<void> {
     await this.#worker.terminate();
-  }
-
-  #settle(id: number, settle: (waiting: Waiting) => void): void {
-    const waiting = this.#waiting.get(id);
-    if (!waiting) return;
-    this.#waiting.delete(id);
-    if (this.#waiting.size === 0) this.#worker.unref();
-    settle(waiting);
   }
 }
