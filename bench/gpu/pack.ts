@@ -5,7 +5,8 @@
  *
  * Each part is a tar of pieces, whole in itself; `unpack.sh` takes them in any order. The Python wheels that
  * `requirements.txt` names are fetched with pip (`--find-links DIR` to take them from there). Pieces: node;
- * libraries, which is node_modules as far as an engine and its host need it; app, our own code; model, the bundled one;
+ * libraries, which is node_modules as far as an engine and its host need it; worker, which is the rest of it, and
+ * temporal, the server: for whole jobs there; app, our own code; model, the bundled one;
  * cuda, ONNX Runtime's CUDA provider for one architecture (`--arch 90`; `--all-kernels` keeps those of the provider
  * that none of our graphs use); python.
  */
@@ -17,6 +18,7 @@ import { pipeline } from 'node:stream/promises';
 import { parseArgs, promisify } from 'node:util';
 import { packageRoot } from '../../src/package-root.js';
 import { table } from '../report.js';
+import { temporalProgram } from '../server.js';
 import { keepArchitecture } from './fatbin.js';
 import { packagesFor } from './node-packages.js';
 
@@ -57,6 +59,16 @@ const pieces: Record<string, (folder: string) => Promise<void>> = {
       await copy(join(root, path), join(folder, 'app', path), (file) => isNeededHere(file));
     }
   },
+  async worker(folder) {
+    const engines = new Set(await packagesFor(IMPORTED, root));
+    for (const name of await packagesFor(await dependencies(), root)) {
+      if (engines.has(name)) continue;
+      const path = join('node_modules', name);
+      await copy(join(root, path), join(folder, 'app', path), (file) => isNeededHere(file));
+    }
+  },
+  temporal: async (folder) =>
+    copy(await temporalProgram(() => import('@temporalio/worker')), join(folder, 'bin', 'temporal')),
   async app(folder) {
     const app = join(folder, 'app');
     for (const path of ['dist/src', 'dist/bench']) {
@@ -97,7 +109,17 @@ const pieces: Record<string, (folder: string) => Promise<void>> = {
 function isNeededHere(file: string): boolean {
   if (/\.(d\.[cm]?ts|map|md)$/.test(file)) return false;
   if (/onnxruntime-node\/bin\//.test(file)) return !/\/(darwin|win32|arm64)(\/|$)|providers/.test(file);
+  if (/core-bridge\/(releases|sdk-core)\//.test(file))
+    return /releases\/x86_64-unknown-linux-gnu(\/|$)/.test(file);
   return !/\/musl_x64(\/|$)|\/koffi\/(doc|vendor|lib)(\/|$)|\.(cc|hh|c|h|S|asm)$/.test(file);
+}
+
+/** What our package itself depends on. */
+async function dependencies(): Promise<string[]> {
+  const manifest: { dependencies: Record<string, string> } = JSON.parse(
+    await readFile(join(root, 'package.json'), 'utf8'),
+  );
+  return Object.keys(manifest.dependencies);
 }
 
 async function copy(from: string, to: string, wanted: (file: string) => boolean = () => true): Promise<void> {
