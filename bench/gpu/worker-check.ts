@@ -86,10 +86,10 @@ async function stopped(worker: ChildProcess): Promise<string> {
 async function render(
   address: string,
   out: string,
-  count = 1,
-  onStep: () => unknown = () => {},
+  { count = 1, steps = 4, onStep = () => {} }: { count?: number; steps?: number; onStep?: () => void } = {},
 ): Promise<Buffer[]> {
-  const argv = ['render', 'a slice of pizza', '--seed', '7', '--count', `${count}`, '--json'];
+  const argv = ['render', 'a slice of pizza', '--seed', '7', '--json'];
+  argv.push('--count', `${count}`, '--steps', `${steps}`);
   const rendering = run(process.execPath, [CLI, ...argv, '--out', join(work, out)], {
     env: { ...process.env, TEMPORAL_ADDRESS: address },
     timeout: WITHIN_MS,
@@ -128,12 +128,11 @@ await mkdir(work, { recursive: true });
 const server = await startServer(() => import('@temporalio/worker'));
 const { address } = server;
 let reference: Buffer[] = [];
-let drawn: Buffer[] = [];
 try {
   let worker = startWorker(address, 'cpu');
   await check('a worker on the CPU', () => untilReady(worker));
   await check('4 pictures on the CPU', async () => {
-    reference = await render(address, 'cpu', 4);
+    reference = await render(address, 'cpu', { count: 4 });
     return `${reference.length} pictures`;
   });
   await check('that worker is stopped', () => stopped(worker));
@@ -141,21 +140,25 @@ try {
   worker = startWorker(address, values.device);
   await check(`a worker on ${values.device}`, () => untilReady(worker));
   await check('its pictures are those of the CPU', async () => {
-    drawn = await render(address, 'gpu', 4);
-    return same(drawn, reference, TOLERATED_LEVELS);
+    return same(await render(address, 'gpu', { count: 4 }), reference, TOLERATED_LEVELS);
   });
   await check('one picture', async () =>
     same(await render(address, 'one'), reference.slice(0, 1), TOLERATED_LEVELS),
   );
   await check('the engine is killed in the middle: the same pixels', async () => {
+    // Long enough to be still under way when its first step is heard of.
+    const long = { count: 16, steps: 50 };
+    const undisturbed = await render(address, 'undisturbed', long);
     const before = await engines();
-    let isKilled = false;
-    const pictures = await render(address, 'killed', 4, () => {
+    const kill = () => {
       for (const engine of before) process.kill(engine, 'SIGKILL');
-      isKilled = before.length > 0;
-    });
-    if (!isKilled) throw new Error('the job ended before its engine was killed');
-    return same(pictures, drawn, 0);
+    };
+    const pictures = await render(address, 'killed', { ...long, onStep: kill });
+    const after = await engines();
+    if (before.length !== 1 || after.length !== 1 || before[0] === after[0]) {
+      throw new Error(`expected another engine to have ended the job: ${before} before, ${after} after`);
+    }
+    return same(pictures, undisturbed, 0);
   });
   await check('it is ready again', () => untilReady(worker));
   await check('the worker is stopped', () => stopped(worker));
