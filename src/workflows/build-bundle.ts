@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../package-root.js';
 import { writeAtomically } from '../storage/atomic-write.js';
 import { WORKFLOW_BUNDLE } from './bundle-path.js';
 
@@ -29,6 +30,15 @@ async function digestOfInputs(): Promise<string> {
   return hash.digest('hex');
 }
 
+const MAP = /(?<=sourceMappingURL=data:application\/json;charset=utf-8;base64,)[A-Za-z0-9+/=]+/;
+
+/** Takes the folder of whoever builds this out of the bundle's map of its sources, which is published with it. */
+function withoutBuildFolder(code: string): string {
+  return code.replace(MAP, (map) =>
+    Buffer.from(Buffer.from(map, 'base64').toString().replaceAll(`${packageRoot()}/`, '')).toString('base64'),
+  );
+}
+
 const stamp = `// made from ${await digestOfInputs()}\n`;
 const current = existsSync(WORKFLOW_BUNDLE) ? await readFile(WORKFLOW_BUNDLE, 'utf8') : '';
 if (!current.startsWith(stamp)) {
@@ -38,5 +48,5 @@ if (!current.startsWith(stamp)) {
     workflowsPath: join(here, 'index.js'),
     logger: new DefaultLogger('WARN'),
   });
-  await writeAtomically(WORKFLOW_BUNDLE, Buffer.from(stamp + code));
+  await writeAtomically(WORKFLOW_BUNDLE, Buffer.from(stamp + withoutBuildFolder(code)));
 }
