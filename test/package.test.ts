@@ -7,8 +7,7 @@ import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
-import { cacheFolder } from '../src/cli/cache-folder.js';
-import { findTemporal } from '../src/cli/install-temporal.js';
+import { temporalProgram } from '../bench/server.js';
 import { packageRoot } from '../src/package-root.js';
 import { scratchFolder } from './support/scratch.js';
 import { loadSdk } from './support/temporal.js';
@@ -226,13 +225,7 @@ describe('installed into an empty project, it', () => {
   });
 
   test('draws a picture with one command', async () => {
-    const temporal = await findTemporal({
-      path: process.env.PATH ?? '',
-      cacheFolder: cacheFolder(),
-      loadSdk,
-      notify: () => {},
-      signal: new AbortController().signal,
-    });
+    const temporal = await temporalProgram(loadSdk);
     const bin = join(project, 'node_modules', '.bin', 'temporal-diffusion');
     const argv = ['render', 'a red heart', '--seed', '7', '--size', '64x64', '--steps', '1', '--json'];
     const path = [dirname(temporal), process.env.PATH].join(delimiter);
