@@ -6,9 +6,9 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { packageRoot } from '../src/package-root.js';
 import { startHealthServer } from '../src/worker/health-server.js';
+import { COMPOSE, COMPOSE_TEXT, withDefaults } from './support/compose.js';
 import { scratchFolder } from './support/scratch.js';
 import { assertWorkerTakes, optionOf } from './support/worker-arguments.js';
 
@@ -17,62 +17,10 @@ const root = packageRoot();
 const scratch = scratchFolder();
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-/** What of a compose file is used here, and nothing else: a key that is misspelt is refused. */
-const Service = z.strictObject({
-  image: z.string(),
-  build: z.strictObject({ context: z.literal('.'), target: z.string() }).optional(),
-  profiles: z.array(z.string()).optional(),
-  init: z.boolean().optional(),
-  restart: z.string(),
-  stop_grace_period: z.string().optional(),
-  entrypoint: z.array(z.string()).optional(),
-  command: z.array(z.string()).optional(),
-  environment: z.record(z.string(), z.string()).optional(),
-  volumes: z.array(z.string()).optional(),
-  ports: z.array(z.string()).optional(),
-  cap_add: z.array(z.string()).optional(),
-  security_opt: z.array(z.string()).optional(),
-  healthcheck: z
-    .strictObject({
-      test: z.array(z.string()),
-      interval: z.string(),
-      timeout: z.string(),
-      retries: z.number(),
-      start_period: z.string(),
-    })
-    .optional(),
-  depends_on: z
-    .record(
-      z.string(),
-      z.strictObject({ condition: z.enum(['service_healthy', 'service_completed_successfully']) }),
-    )
-    .optional(),
-  deploy: z
-    .strictObject({
-      replicas: z.number().optional(),
-      resources: z
-        .strictObject({
-          reservations: z.strictObject({
-            devices: z.array(
-              z.strictObject({
-                driver: z.string(),
-                device_ids: z.array(z.string()),
-                capabilities: z.array(z.string()),
-              }),
-            ),
-          }),
-        })
-        .optional(),
-    })
-    .optional(),
-});
-
 /** How workers find an S3 server of one's own. */
 const STORE_VARIABLES = ['AWS_ACCESS_KEY_ID', 'AWS_ENDPOINT_URL', 'AWS_REGION', 'AWS_SECRET_ACCESS_KEY'];
 
-const text = read('docker-compose.yml');
-const file = parse(text, { merge: true });
-const services = z.record(z.string(), Service).parse(file.services);
+const { services, volumes } = COMPOSE;
 const named = Object.entries(services);
 const ours = named.filter(([, { build }]) => build !== undefined);
 
@@ -82,9 +30,6 @@ const example = new Map(
     .filter((line) => /^[A-Z]/.test(line))
     .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
 );
-
-/** A text with the defaults of its variables in their places. */
-const resolved = (text: string) => text.replace(/\$\{(\w+):-([^}]*)\}/g, '$2');
 
 /** It runs to its end, and others wait for that. */
 const isOneShot = (name: string) =>
@@ -144,10 +89,13 @@ describe('docker-compose.yml', () => {
       }
     }
     const used = new Map<string, string>();
-    for (const [, name = '', fallback] of text.matchAll(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g)) {
+    for (const [, name = '', fallback] of COMPOSE_TEXT.matchAll(/\$\{(\w+)(?::-([^}]*)|:\?[^}]*)\}/g)) {
       used.set(name, fallback ?? '');
     }
-    assert.equal([...text.matchAll(/(?<!\$)\$\{/g)].length, [...text.matchAll(/\$\{\w+:[-?]/g)].length);
+    assert.equal(
+      [...COMPOSE_TEXT.matchAll(/(?<!\$)\$\{/g)].length,
+      [...COMPOSE_TEXT.matchAll(/\$\{\w+:[-?]/g)].length,
+    );
     assert.deepEqual([...example].sort(), [...used].sort());
     for (const ignore of ['.gitignore', '.dockerignore']) assert.match(read(ignore), /^\.env$/m, ignore);
   });
@@ -159,18 +107,18 @@ describe('docker-compose.yml', () => {
   });
 
   test('mounts what is there, and keeps what must last in volumes', () => {
-    const volumes = new Set<string>();
+    const used = new Set<string>();
     for (const [name, service] of named) {
       for (const volume of service.volumes ?? []) {
-        const [source = '', target, mode] = resolved(volume).split(':');
+        const [source = '', target, mode] = withDefaults(volume).split(':');
         assert.match(target ?? '', /^\//, `${name}: ${volume}`);
         if (source.startsWith('./')) {
           assert.ok(existsSync(join(root, source)), `${name}: ${source}`);
           assert.equal(mode, 'ro', `${name}: ${volume}`);
-        } else volumes.add(source);
+        } else used.add(source);
       }
     }
-    assert.deepEqual([...volumes].sort(), Object.keys(file.volumes).sort());
+    assert.deepEqual([...used].sort(), Object.keys(volumes).sort());
   });
 
   test('names no host that is not there', () => {
@@ -195,7 +143,7 @@ describe('docker-compose.yml', () => {
 
   for (const [name, { command = [] }] of ours) {
     test(`starts ${name} as our own command takes it`, async () => {
-      const argv = command.map(resolved);
+      const argv = command.map(withDefaults);
       await assertWorkerTakes(argv, scratch);
       // The port that is asked for its health, and scraped.
       assert.equal(optionOf(argv, 'health-port'), '8080');
