@@ -200,6 +200,8 @@ const observed: EngineHost = {
   starts: host.starts,
   ready: () => host.ready(),
   stats: () => host.stats(),
+  release: () => host.release(),
+  resume: () => host.resume(),
   render: (options) => host.render(options).finally(() => idleAgain()),
   close: async () => {},
   [Symbol.asyncDispose]: async () => {},

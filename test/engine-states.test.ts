@@ -13,6 +13,10 @@ const EVENTS: Record<EngineEvent['name'], EngineEvent> = {
   greeted: { name: 'greeted' },
   render: { name: 'render' },
   rendered: { name: 'rendered' },
+  released: { name: 'released' },
+  resume: { name: 'resume' },
+  resumed: { name: 'resumed' },
+  refused: { name: 'refused' },
   lost: { name: 'lost', reason: 'gone' },
   close: { name: 'close' },
 };
@@ -27,11 +31,19 @@ const ALLOWED: [EngineState, Partial<Record<EngineEvent['name'], EngineState['na
   ],
   [
     { name: 'idle', failures: 0 },
-    { render: 'rendering', lost: 'waiting', close: 'closed' },
+    { render: 'rendering', released: 'standby', lost: 'waiting', close: 'closed' },
   ],
   [
     { name: 'rendering', failures: 0 },
     { rendered: 'idle', lost: 'waiting', close: 'closed' },
+  ],
+  [
+    { name: 'standby', failures: 0 },
+    { resume: 'resuming', lost: 'waiting', close: 'closed' },
+  ],
+  [
+    { name: 'resuming', failures: 0 },
+    { resumed: 'idle', refused: 'standby', lost: 'waiting', close: 'closed' },
   ],
   [waiting, { start: 'starting', close: 'closed' }],
   [{ name: 'closed' }, { lost: 'closed', close: 'closed' }],

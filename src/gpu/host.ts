@@ -3,13 +3,15 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
+import { DeviceBusy, DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
 import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js';
 import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
+import type { DeviceLock } from './host/device-lock.js';
 import { EngineConnection } from './host/engine-connection.js';
-import { type EngineProcess, FreshProcess } from './host/engine-process.js';
+import { type EngineProcess, type EngineProcessOptions, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
+import { Residents, type Turn, type Turns } from './host/residents.js';
 import type { Device } from './runtime/session.js';
 import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.js';
 import type { Criu } from './snapshot/criu.js';
@@ -31,6 +33,12 @@ export interface EngineHostOptions {
   readonly weights?: WeightOptions;
   /** Whether no other engine may run on this device. Default: true for a GPU, false for the CPU. */
   readonly exclusive?: boolean;
+  /** The engines that this one shares its device with. Default: none. */
+  readonly residents?: Residents;
+  /** What keeps everybody else's engines from that device, in the place of `exclusive`. */
+  readonly lock?: DeviceLock;
+  /** Starts an engine's process. Default: one of this package. */
+  readonly spawn?: (options: EngineProcessOptions) => Promise<EngineProcess>;
   /** How long a start may take, in milliseconds. Default: 120,000. */
   readonly startTimeoutMs?: number;
   /** How long an engine at work may say nothing before it counts as stalled, in milliseconds. Default: 60,000. */
@@ -87,9 +95,22 @@ export interface EngineHost extends AsyncDisposable {
    * @throws CheckpointInvalid, EngineCrashed, EngineStalled, DeviceBusy, DeviceLost, OutOfMemory: why this start failed
    */
   ready(): Promise<Hello>;
-  /** @throws the `RenderError` that the engine reports, or that its end means */
+  /**
+   * An engine in standby resumes first.
+   * @throws DeviceBusy where it can't; the `RenderError` that the engine reports, or that its end means
+   */
   render(options: RenderOptions): Promise<RenderedImage[]>;
   stats(): Promise<Stats>;
+  /**
+   * Has the engine give the device's memory back, after the renders that were asked for before: standby. What it has on
+   * the CPU stays. Without an engine there is nothing to do.
+   */
+  release(): Promise<void>;
+  /**
+   * Has the engine take that memory again, or starts one where there is none; weights are then on their way.
+   * @throws DeviceBusy where there is no room for it: it stays in standby; why it could not be started
+   */
+  resume(): Promise<void>;
   /** Ends the engine. Idempotent. */
   close(): Promise<void>;
 }
@@ -106,6 +127,8 @@ const CANCEL_GRACE_MS = 2_000;
 const HEALTH_INTERVAL_MS = 15_000;
 const SNAPSHOT_AFTER_IDLE_MS = 5_000;
 const QUIET_PAUSE_MS = 250;
+/** Before there is another look for memory that others had: a process that ends gives it back in a moment. */
+const ROOM_PAUSES_MS = [100, 400, 1_500];
 
 class Host implements EngineHost {
   #state: EngineState = INITIAL_STATE;
@@ -113,7 +136,7 @@ class Host implements EngineHost {
   #starting: Promise<EngineConnection> | undefined;
   /** The process that is starting: closing the host must not wait for its model. */
   #process: EngineProcess | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns: Turns;
   readonly #closing = new AbortController();
   #health: NodeJS.Timeout | undefined;
   readonly starts: Starts = noStarts();
@@ -125,6 +148,11 @@ class Host implements EngineHost {
 
   constructor(private readonly options: EngineHostOptions) {
     this.#starter = starterOf(options);
+    const { residents = new Residents() } = options;
+    this.#turns = residents.admit({
+      isResident: () => MEMORY_STATES.has(this.#state.name),
+      release: () => this.#giveBack(),
+    });
   }
 
   get state(): EngineState {
@@ -135,19 +163,43 @@ class Host implements EngineHost {
     return (await this.#running()).hello;
   }
 
-  render(options: RenderOptions): Promise<RenderedImage[]> {
-    const rendered = this.#turn.then(() => this.#renderNow(options));
-    this.#turn = rendered.catch(() => {});
-    return rendered;
+  async render(options: RenderOptions): Promise<RenderedImage[]> {
+    const { signal: closing } = this.#closing;
+    const signal = options.signal ? AbortSignal.any([options.signal, closing]) : closing;
+    for (;;) {
+      signal.throwIfAborted();
+      const engine = await this.#running();
+      const images = await this.#turns.take(
+        (turn) => this.#withMemory(engine, turn, signal, () => this.#renderOn(engine, options)),
+        signal,
+      );
+      if (images) return images;
+    }
   }
 
   async stats(): Promise<Stats> {
     return (await this.#running()).stats();
   }
 
+  release(): Promise<void> {
+    return this.#turns.take(() => this.#giveBack(), this.#closing.signal);
+  }
+
+  async resume(): Promise<void> {
+    const { signal } = this.#closing;
+    for (;;) {
+      const engine = await this.#running();
+      const done = await this.#turns.take(
+        (turn) => this.#withMemory(engine, turn, signal, async () => true),
+        signal,
+      );
+      if (done) return;
+    }
+  }
+
   async close(): Promise<void> {
-    if (this.#state.name !== 'closed') this.#advance({ name: 'close' });
-    this.#closing.abort();
+    this.#advance({ name: 'close' });
+    this.#closing.abort(closed());
     clearInterval(this.#health);
     if (this.#engine) await this.#engine.stop();
     else await this.#process?.kill();
@@ -159,9 +211,83 @@ class Host implements EngineHost {
     await this.close();
   }
 
-  async #renderNow(options: RenderOptions): Promise<RenderedImage[]> {
-    options.signal?.throwIfAborted();
-    const engine = await this.#running();
+  /**
+   * Does something with an engine that has its memory. Call it in a turn.
+   * @returns undefined, with nothing done, where the engine was lost meanwhile
+   */
+  async #withMemory<T>(
+    engine: EngineConnection,
+    turn: Turn,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    if (this.#engine !== engine) return undefined;
+    await turn.enter();
+    signal.throwIfAborted();
+    if (this.#engine !== engine) return undefined;
+    if (this.#state.name === 'standby') await this.#takeAgain(engine, turn, signal);
+    signal.throwIfAborted();
+    return this.#engine === engine ? work() : undefined;
+  }
+
+  /** Never rejects: an engine that can't give its memory back is ended, and another one starts. */
+  async #giveBack(): Promise<void> {
+    const engine = this.#engine;
+    if (!engine || this.#state.name !== 'idle') return;
+    try {
+      const bytes = await engine.release();
+      if (this.#engine !== engine) return;
+      this.#advance({ name: 'released' });
+      this.options.log.info({ bytes }, 'engine in standby');
+    } catch (error) {
+      if (this.#engine === engine) await engine.abandon(new EngineCrashed(`no release: ${error}`));
+    }
+  }
+
+  async #takeAgain(engine: EngineConnection, turn: Turn, signal: AbortSignal): Promise<void> {
+    const began = performance.now();
+    this.#advance({ name: 'resume' });
+    try {
+      await this.#withRoom(turn, signal, ROOM_PAUSES_MS, () => engine.resume());
+      if (this.#engine !== engine) return;
+      this.#advance({ name: 'resumed' });
+      this.options.log.info({ ms: Math.round(performance.now() - began) }, 'engine resumed');
+    } catch (error) {
+      if (this.#engine === engine) this.#advance({ name: 'refused' });
+      if (!(error instanceof OutOfMemory)) throw error;
+      // As `OutOfMemory` it would be taken for a batch that is too large.
+      throw new DeviceBusy(`${this.options.model} can't resume, others have its memory: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Does again what has found no room: as long as engines that share the device can give memory back, then after pauses.
+   * @throws what `work` throws; the signal's reason
+   */
+  async #withRoom<T>(
+    turn: Turn,
+    signal: AbortSignal,
+    pausesMs: readonly number[],
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const pauses = [...pausesMs];
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof OutOfMemory)) throw error;
+        if (await turn.makeRoom()) continue;
+        const pause = pauses.shift();
+        if (pause === undefined) throw error;
+        await setTimeout(pause, undefined, { signal }).catch(() => {});
+      }
+    }
+  }
+
+  async #renderOn(engine: EngineConnection, options: RenderOptions): Promise<RenderedImage[]> {
     options.signal?.throwIfAborted();
     this.#advance({ name: 'render' });
     try {
@@ -191,9 +317,15 @@ class Host implements EngineHost {
       await setTimeout(this.#state.pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {});
     }
     this.#throwIfClosing();
+    return this.#turns.take((turn) => this.#startNow(turn), this.#closing.signal);
+  }
+
+  async #startNow(turn: Turn): Promise<EngineConnection> {
+    await turn.enter();
+    this.#throwIfClosing();
     this.#advance({ name: 'start' });
     try {
-      const engine = await this.#spawn();
+      const engine = await this.#withRoom(turn, this.#closing.signal, [], () => this.#spawn());
       if (engine.end) throw engine.end;
       this.#advance({ name: 'greeted' });
       this.#engine = engine;
@@ -211,9 +343,11 @@ class Host implements EngineHost {
     const restored = await this.#restore(deadline);
     if (restored) return restored;
     const lockFile = lockFileOf(options);
-    const process = await FreshProcess.spawn({
+    const lock = await options.lock?.hold();
+    const process = await (options.spawn ?? FreshProcess.spawn)({
       arguments: { ...engineOf(options), logLevel: options.log.level },
       log: options.log,
+      ...(lock !== undefined && { lock }),
       ...(lockFile !== undefined && { lockFile }),
       ...(options.memoryLimitBytes !== undefined && { memoryLimitBytes: options.memoryLimitBytes }),
     });
@@ -229,7 +363,7 @@ class Host implements EngineHost {
    */
   async #quiet(idleMs: number): Promise<void> {
     const { signal } = this.#closing;
-    while (this.#state.name !== 'idle' || performance.now() - this.#renderedAt < idleMs) {
+    while (!IDLE_STATES.has(this.#state.name) || performance.now() - this.#renderedAt < idleMs) {
       await setTimeout(Math.max(10, Math.min(idleMs, QUIET_PAUSE_MS)), undefined, { signal, ref: false });
     }
   }
@@ -284,7 +418,7 @@ class Host implements EngineHost {
   #learn(): void {
     if (!this.#starter || this.#learning || this.#closing.signal.aborted) return;
     const { log, start, snapshotAfterIdleMs = SNAPSHOT_AFTER_IDLE_MS } = this.options;
-    if (lockFileOf(this.options) !== undefined) {
+    if (this.options.lock || lockFileOf(this.options) !== undefined) {
       log.info(
         'no snapshot is made while an engine holds the device: use `temporal-diffusion snapshot create`',
       );
@@ -313,18 +447,34 @@ class Host implements EngineHost {
   }
 
   #checkHealth(): void {
-    if (this.#state.name === 'idle') void this.#engine?.checkHealth();
+    if (IDLE_STATES.has(this.#state.name)) void this.#engine?.checkHealth();
   }
 
   #throwIfClosing(): void {
-    if (this.#closing.signal.aborted) throw new EngineCrashed('the engine host is closed');
+    if (this.#closing.signal.aborted) throw closed();
   }
 
   #advance(event: EngineEvent): void {
     const before = this.#state;
+    // What was under way when it was closed ends in whatever order.
+    if (before.name === 'closed') return;
     this.#state = transition(before, event);
     this.options.log.debug({ from: before.name, event: event.name, to: this.#state.name }, 'engine state');
   }
+}
+
+/** States of an engine that has memory of its device. */
+const MEMORY_STATES: ReadonlySet<EngineState['name']> = new Set([
+  'starting',
+  'idle',
+  'rendering',
+  'resuming',
+]);
+/** States of one that has nothing to do. */
+const IDLE_STATES: ReadonlySet<EngineState['name']> = new Set(['idle', 'standby']);
+
+function closed(): EngineCrashed {
+  return new EngineCrashed('the engine host is closed');
 }
 
 function engineOf({
@@ -338,8 +488,13 @@ function engineOf({
   return { checkpoint, model, device, cacheFolder, threads, ...(weights && { weights }) };
 }
 
-function lockFileOf({ device, cacheFolder, exclusive = device !== 'cpu' }: EngineHostOptions) {
-  return exclusive ? join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`) : undefined;
+function lockFileOf({ device, cacheFolder, lock, exclusive = device !== 'cpu' }: EngineHostOptions) {
+  return exclusive && !lock ? deviceLockFile(device, cacheFolder) : undefined;
+}
+
+/** The file that is locked by whoever has the device. */
+export function deviceLockFile(device: Device, cacheFolder: string): string {
+  return join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`);
 }
 
 function starterOf(options: EngineHostOptions): SnapshotStarter | undefined {

@@ -15,6 +15,7 @@ import type {
 import { EventWaiter } from '../../src/gpu/runtime/cuda/event-waiter.js';
 import { Handles } from '../../src/gpu/runtime/cuda/handles.js';
 import { bytesAt, loadLibrary } from '../../src/gpu/runtime/cuda/native.js';
+import type { DeviceLedger } from './device-ledger.js';
 
 const PROT_NONE = 0;
 const PROT_READ_WRITE = 3;
@@ -61,6 +62,8 @@ export interface MemoryDriverOptions {
   readonly granularity?: number;
   /** Default: `at once`. */
   readonly pace?: Pace;
+  /** What other processes have of the same device. Default: it is this process's alone. */
+  readonly ledger?: DeviceLedger;
   /** Whether others allocate device memory of their own, of which this driver knows nothing. Default: false. */
   readonly isShared?: boolean;
 }
@@ -116,6 +119,7 @@ export class MemoryDriver implements CudaDriver {
   readonly #random: () => number;
   #pace: Pace;
   readonly #isShared: boolean;
+  readonly #ledger: DeviceLedger | undefined;
   #physicalBytes = 0;
   #lost: Error | undefined;
   #isTurning = false;
@@ -125,8 +129,10 @@ export class MemoryDriver implements CudaDriver {
     granularity = 2 * 2 ** 20,
     pace = 'at once',
     isShared = false,
+    ledger,
   }: MemoryDriverOptions = {}) {
     this.#isShared = isShared;
+    this.#ledger = ledger;
     this.facts = {
       index: 0,
       name: 'memory of this process',
@@ -188,7 +194,7 @@ export class MemoryDriver implements CudaDriver {
   memory(): { freeBytes: number; totalBytes: number } {
     if (this.#lost) throw this.#lost;
     const { totalBytes } = this.facts;
-    return { freeBytes: totalBytes - this.#usedBytes(), totalBytes };
+    return { freeBytes: totalBytes - this.#usedBytes() - this.#othersBytes(), totalBytes };
   }
 
   reserve(bytes: number): AddressRange {
@@ -223,11 +229,13 @@ export class MemoryDriver implements CudaDriver {
     this.#expectMultiple('createPhysical', bytes);
     this.#takeBytes('createPhysical', bytes);
     this.#physicalBytes += bytes;
+    this.#ledger?.tell(this.#usedBytes());
     const memory = new MemoryPhysical(
       bytes,
       (close) => this.#handles.closer('piece of physical memory', close),
       () => {
         this.#physicalBytes -= bytes;
+        this.#ledger?.tell(this.#usedBytes());
       },
     );
     return memory;
@@ -259,9 +267,11 @@ export class MemoryDriver implements CudaDriver {
     this.#takeBytes('allocate', bytes);
     const address = mmap(0n, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     this.#buffers.set(address, bytes);
+    this.#ledger?.tell(this.#usedBytes());
     const close = this.#handles.closer('device buffer', () => {
       this.#expectNoCopies('a device buffer was closed', address, bytes);
       this.#buffers.delete(address);
+      this.#ledger?.tell(this.#usedBytes());
       munmap(address, bytes);
     });
     return { address, bytes, close };
@@ -335,8 +345,12 @@ export class MemoryDriver implements CudaDriver {
     return this.#physicalBytes + [...this.#buffers.values()].reduce((sum, bytes) => sum + bytes, 0);
   }
 
+  #othersBytes(): number {
+    return this.#ledger?.othersBytes() ?? 0;
+  }
+
   #takeBytes(call: string, bytes: number): void {
-    if (this.#usedBytes() + bytes > this.facts.totalBytes) {
+    if (this.#usedBytes() + this.#othersBytes() + bytes > this.facts.totalBytes) {
       this.#fail(call, OUT_OF_MEMORY, `bytes=${bytes}`);
     }
   }

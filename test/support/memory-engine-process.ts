@@ -7,14 +7,16 @@ import { Worker } from 'node:worker_threads';
 import { EngineArguments } from '../../src/gpu/engine/arguments.js';
 import { runEngine } from '../../src/gpu/engine/run-engine.js';
 import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
+import { DeviceLedger } from './device-ledger.js';
 import { memoryRuntime } from './device-runtime.js';
 import { MemoryDriver } from './memory-driver.js';
-import type { Upset } from './memory-engine.js';
+import type { DeviceOptions } from './memory-engine.js';
 
 const [engine, device] = process.argv.slice(2).map((argument) => JSON.parse(argument));
-const { upset, totalBytes } = device as { upset?: Upset; totalBytes?: number };
+const { upset, totalBytes, sharedFolder } = device as DeviceOptions;
 const driver = new MemoryDriver({
   isShared: true,
+  ...(sharedFolder !== undefined && { ledger: new DeviceLedger(sharedFolder) }),
   ...(totalBytes !== undefined && { totalBytes }),
   ...(upset === 'lets copies go' && { pace: 'held' }),
 });

@@ -1,17 +1,29 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { on } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import type { RenderError } from '../../src/contract/errors.js';
 import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
-import { EngineProcess, makeEngineFolder } from '../../src/gpu/host/engine-process.js';
+import {
+  EngineProcess,
+  type EngineProcessOptions,
+  makeEngineFolder,
+} from '../../src/gpu/host/engine-process.js';
 
 const PROGRAM = fileURLToPath(new URL('./memory-engine-process.js', import.meta.url));
 
 /** What happens to the device when the test says so (`upset`). */
 export type Upset = 'falls off' | 'lets copies go' | 'never returns from a call';
+
+export interface DeviceOptions {
+  readonly upset?: Upset | undefined;
+  readonly totalBytes?: number | undefined;
+  /** Where the processes that share the device write down what they have of it. Default: it is one engine's alone. */
+  readonly sharedFolder?: string;
+}
 
 /** An engine over the in-memory device, in a process of its own. */
 export class MemoryEngine extends EngineProcess {
@@ -22,22 +34,23 @@ export class MemoryEngine extends EngineProcess {
   static async spawn(
     checkpoint: string,
     cacheFolder: string,
-    { upset, totalBytes }: { readonly upset?: Upset; readonly totalBytes?: number } = {},
+    device: DeviceOptions = {},
   ): Promise<MemoryEngine> {
-    const folder = await makeEngineFolder(cacheFolder);
-    const engine = {
-      checkpoint,
-      model: 'tested',
-      device: 'cuda:0',
-      threads: 1,
-      cacheFolder,
-      socket: join(folder, 'engine.sock'),
-      logLevel: 'info',
-    };
+    const engine = { checkpoint, model: 'tested', device: 'cuda:0', threads: 1, cacheFolder } as const;
+    return MemoryEngine.spawnAs({ arguments: { ...engine, logLevel: 'info' } }, device);
+  }
+
+  /** As a host starts its engines. */
+  static async spawnAs(
+    { arguments: engine, lock }: Pick<EngineProcessOptions, 'arguments' | 'lock'>,
+    device: DeviceOptions,
+  ): Promise<MemoryEngine> {
+    const folder = await makeEngineFolder(tmpdir());
+    const socket = join(folder, 'engine.sock');
     const child = spawn(
       process.execPath,
-      [PROGRAM, JSON.stringify(engine), JSON.stringify({ upset, totalBytes })],
-      { stdio: ['pipe', 'ignore', 'pipe'] },
+      [PROGRAM, JSON.stringify({ ...engine, socket }), JSON.stringify(device)],
+      { stdio: ['pipe', 'ignore', 'pipe', ...(lock === undefined ? [] : [lock])] },
     );
     return new MemoryEngine(child, folder);
   }

@@ -83,6 +83,8 @@ export function withParts(
     starts: host.starts,
     ready: () => host.ready(),
     stats: () => host.stats(),
+    release: () => host.release(),
+    resume: () => host.resume(),
     render: parts.render ?? ((options) => host.render(options)),
     close,
     [Symbol.asyncDispose]: close,

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import { writeAtomically } from '../../storage/atomic-write.js';
 import { fileDigests } from './file-digests.js';
+import { fileStamp } from './file-stamps.js';
 
 const HEX_DIGEST = /^[0-9a-f]{64}$/;
 const Remembered = z.record(z.string(), z.string().regex(HEX_DIGEST));
@@ -25,8 +26,8 @@ export async function checkpointDigest(folder: string, cacheFolder: string): Pro
   const remembered = await readRemembered(memoryFile);
   const keys = await Promise.all(
     files.map(async (file) => {
-      const { size, mtimeNs, ino } = await stat(file, { bigint: true });
-      return { file, key: `${file}:${size}:${ino}:${mtimeNs}`, size };
+      const { stamp, size } = await fileStamp(file);
+      return { file, key: `${file}:${stamp}`, size };
     }),
   );
   const unknown = keys.filter(({ key }) => remembered[key] === undefined);

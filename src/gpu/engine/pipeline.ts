@@ -83,8 +83,10 @@ export interface Pipeline {
    * @throws the signal's reason when it is aborted
    */
   render(items: readonly RenderItem[], hooks: RenderHooks, trace?: Trace): Promise<RenderedItem[]>;
-  prepareForCapture(): Promise<void>;
-  afterRestore(): Promise<void>;
+  /** Gives the device's memory back. See `Runtime`. */
+  release(): Promise<number>;
+  /** Takes it again; renders may be asked for at once. See `Runtime`. */
+  resume(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -170,7 +172,7 @@ interface BatchShape {
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
-  readonly batchMemory: BatchMemory | undefined;
+  #batchMemory: BatchMemory | undefined;
 
   constructor(
     private readonly checkpoint: Checkpoint,
@@ -179,15 +181,11 @@ class Flux2Klein implements Pipeline {
     private readonly sessions: Sessions,
     readonly graphDigest: string,
   ) {
-    // Weights have their place by now, and no run has taken any yet.
-    const memory = runtime.memory();
-    this.batchMemory = memory && {
-      freeBytes: memory.freeBytes,
-      ...transformerBatchMemory(checkpoint.transformer.config, {
-        textTokens: checkpoint.card.maxTokens,
-        compute: runtime.compute.transformer,
-      }),
-    };
+    this.#lookAtMemory();
+  }
+
+  get batchMemory(): BatchMemory | undefined {
+    return this.#batchMemory;
   }
 
   get card(): ModelCard {
@@ -250,7 +248,7 @@ class Flux2Klein implements Pipeline {
     const shape = { batch: items.length, rows, columns };
     // A runtime that has threads of its own encodes the text meanwhile.
     const prompts = await this.tokenizer.encode(items.map((item) => item.prompt));
-    const encoding = inSpan('text', () => this.#embed(prompts));
+    const encoding = inSpan('text', () => this.#embed(prompts, hooks.signal));
     encoding.catch(() => {});
     let latents: HeldTensor | undefined;
     try {
@@ -274,6 +272,7 @@ class Flux2Klein implements Pipeline {
         inParts: this.runtime.memory() !== undefined,
       };
       const decoding = latents;
+      await weightsOf(this.sessions.vaeDecoder, hooks.signal);
       const pixels = await inSpan('decode', () => decodeLatents(this.sessions.vaeDecoder, decoding, picture));
       const decoded = performance.now();
       const stages: RenderStages = {
@@ -293,13 +292,13 @@ class Flux2Klein implements Pipeline {
     }
   }
 
-  prepareForCapture(): Promise<void> {
-    this.#forgetPlaces();
-    return this.runtime.prepareForCapture();
+  release(): Promise<number> {
+    return this.runtime.release();
   }
 
-  afterRestore(): Promise<void> {
-    return this.runtime.afterRestore();
+  async resume(): Promise<void> {
+    await this.runtime.resume();
+    this.#lookAtMemory();
   }
 
   async close(): Promise<void> {
@@ -308,7 +307,20 @@ class Flux2Klein implements Pipeline {
     await this.runtime.close();
   }
 
-  async #embed(encoded: readonly EncodedPrompt[]): Promise<HeldTensor> {
+  /** When weights have their place, and no run has taken any yet. */
+  #lookAtMemory(): void {
+    const memory = this.runtime.memory();
+    this.#batchMemory = memory && {
+      freeBytes: memory.freeBytes,
+      ...transformerBatchMemory(this.checkpoint.transformer.config, {
+        textTokens: this.checkpoint.card.maxTokens,
+        compute: this.runtime.compute.transformer,
+      }),
+    };
+  }
+
+  async #embed(encoded: readonly EncodedPrompt[], signal: AbortSignal): Promise<HeldTensor> {
+    await weightsOf(this.sessions.textEncoder, signal);
     const dims = [encoded.length, this.card.maxTokens];
     const outputs = await this.sessions.textEncoder.run({
       input_ids: integerTensor(
@@ -344,6 +356,7 @@ class Flux2Klein implements Pipeline {
     const { scheduler, transformer } = this.checkpoint;
     const { in_channels: channels } = transformer.config;
     const { batch, rows, columns, steps } = shape;
+    await weightsOf(this.sessions.transformer, hooks.signal);
     let latents = await this.runtime.hold(floatTensor(noise, [batch, rows * columns, channels]));
     try {
       const sigmas = flowMatchSigmas(scheduler, steps, rows * columns);
@@ -447,6 +460,21 @@ function outputNamed(outputs: Readonly<Record<string, HeldTensor>>, name: string
 
 async function floatsOf(tensor: HeldTensor): Promise<Float32Array> {
   return (await readOutput({ tensor }, 'tensor', 'float32')).data;
+}
+
+/** Waits for a session's weights, but no longer than a render is wanted: a disk may take its time. */
+async function weightsOf(session: Session, signal: AbortSignal): Promise<void> {
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    signal.throwIfAborted();
+    await Promise.race([session.ready(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 /** Runs on the CPU block the event loop: between them, messages are sent and read. */

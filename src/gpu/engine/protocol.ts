@@ -8,7 +8,7 @@ import { BatchMemory } from './batch-memory.js';
  * a JSON header that one of these schemas describes, then raw bytes where the message says so.
  * The engine listens and the parent connects, so that an engine can be captured with no connection open.
  */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 const RequestId = z.int().nonnegative();
 
@@ -24,6 +24,14 @@ const Render = z.strictObject({
 const Cancel = z.strictObject({ type: z.literal('cancel'), id: RequestId });
 const StatsRequest = z.strictObject({ type: z.literal('stats'), id: RequestId });
 
+/** Give the device's memory back, after the renders before it. Answered by `released`; until `resume` nothing is drawn. */
+const Release = z.strictObject({ type: z.literal('release'), id: RequestId });
+/**
+ * Take it again. Answered by `resumed` as soon as there is room for the weights: renders wait for those that they need;
+ * or by `failed` with `OutOfMemory`, and all is as it was.
+ */
+const Resume = z.strictObject({ type: z.literal('resume'), id: RequestId });
+
 /**
  * Get ready to be captured, as soon as this connection is closed. Answered by `prepared`. Until it is woken the engine
  * then greets nobody.
@@ -37,7 +45,15 @@ const Wake = z.strictObject({
   logLevel: z.string(),
 });
 
-export const ParentMessage = z.discriminatedUnion('type', [Render, Cancel, StatsRequest, Prepare, Wake]);
+export const ParentMessage = z.discriminatedUnion('type', [
+  Render,
+  Cancel,
+  StatsRequest,
+  Release,
+  Resume,
+  Prepare,
+  Wake,
+]);
 export type ParentMessage = z.infer<typeof ParentMessage>;
 
 /** First message on every connection, once the model is loaded (and, after a restore, once it was woken). */
@@ -96,8 +112,20 @@ const Stats = z.strictObject({
     .strictObject({ freeBytes: z.int().nonnegative(), totalBytes: z.int().nonnegative() })
     .optional(),
 });
-const Prepared = z.strictObject({ type: z.literal('prepared') });
 export type Stats = z.infer<typeof Stats>;
+const Released = z.strictObject({
+  type: z.literal('released'),
+  id: RequestId,
+  /** Of weights; 0 on the CPU, where they are mapped from their files and stay. */
+  bytes: z.int().nonnegative(),
+});
+const Resumed = z.strictObject({
+  type: z.literal('resumed'),
+  id: RequestId,
+  /** As in `hello`, now: others may have taken memory meanwhile. */
+  batchMemory: BatchMemory.optional(),
+});
+const Prepared = z.strictObject({ type: z.literal('prepared') });
 
 export const EngineMessage = z.discriminatedUnion('type', [
   Hello,
@@ -106,6 +134,8 @@ export const EngineMessage = z.discriminatedUnion('type', [
   Done,
   Failed,
   Stats,
+  Released,
+  Resumed,
   Prepared,
 ]);
 export type EngineMessage = z.infer<typeof EngineMessage>;

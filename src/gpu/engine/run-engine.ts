@@ -50,11 +50,28 @@ export async function runEngine(
       loadMs: performance.now(),
       ...(pipeline.batchMemory && { batchMemory: pipeline.batchMemory }),
     };
+    let isKept = false;
+    /** Saves the next engine time, and nothing else: this one works without. */
+    const keepWeights = async (): Promise<void> => {
+      // Those that are released before they have come are kept another time.
+      const isLoaded = await pipeline.loaded().then(
+        () => true,
+        () => false,
+      );
+      if (!isLoaded || isKept) return;
+      isKept = true;
+      log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
+      await pipeline.keepWeights().then(
+        (files) => files.length > 0 && log.warn({ files }, 'not all weights are kept in memory'),
+        (error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'),
+      );
+    };
     server.open(pipeline, hello, {
+      resumed: () => void keepWeights(),
       /** What must not be frozen: everything else here is the same in every engine of this model. */
       async wake({ startedAt, logLevel }) {
         reseed();
-        await pipeline.afterRestore();
+        await pipeline.resume();
         log.level = logLevel;
         const instance = randomUUID();
         const loadMs = Math.max(0, Date.now() - startedAt);
@@ -64,15 +81,9 @@ export async function runEngine(
       },
     });
     log.info({ loadMs: Math.round(performance.now()), device: pipeline.deviceName }, 'engine ready');
+    void keepWeights();
     // Weights may still be on their way; without them there is no engine, nor without its device.
-    await Promise.race([pipeline.loaded(), pipeline.lost()]);
-    log.info({ loadMs: Math.round(performance.now()) }, 'weights in place');
-    // It saves the next engine time and nothing else: this one works without.
-    pipeline.keepWeights().then(
-      (files) => files.length > 0 && log.warn({ files }, 'not all weights are kept in memory'),
-      (error: unknown) => log.warn({ err: error }, 'weights are not kept in memory'),
-    );
-    await pipeline.lost();
+    await Promise.race([pipeline.lost(), server.broken()]);
   } catch (error) {
     log.error({ err: error }, 'engine can not go on');
     await server.fail(error);

@@ -14,8 +14,16 @@ class Cancelled extends Error {}
 type WakeMessage = Extract<ParentMessage, { type: 'wake' }>;
 
 export interface ServerHooks {
+  /** Called when the engine has taken its memory again, and weights are on their way. */
+  resumed(): void;
   /** Makes an engine that was restored one of its own; what it returns is its greeting. */
   wake(message: WakeMessage): Promise<Hello>;
+}
+
+interface Loaded {
+  readonly pipeline: Pipeline;
+  hello: Hello;
+  readonly hooks: ServerHooks;
 }
 
 /**
@@ -26,15 +34,26 @@ export class EngineServer {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
   readonly #aborts = new Map<number, AbortController>();
-  #loaded: { pipeline: Pipeline; hello: Hello; hooks: ServerHooks } | undefined;
+  #loaded: Loaded | undefined;
   /** Prepared to be captured, and not woken yet. */
   #isAsleep = false;
+  #isReleased = false;
+  #break: (reason: unknown) => void = () => {};
+  readonly #broken = new Promise<never>((_, reject) => {
+    this.#break = reject;
+  });
   /** Renders wait for each other: one model, one device. */
   #turn: Promise<void> = Promise.resolve();
   #rendered = 0;
 
   constructor(private readonly log: Logger) {
     this.#server = createServer((socket) => this.#serve(socket));
+    this.#broken.catch(() => {});
+  }
+
+  /** Never resolves. Rejects when the pipeline can't be used any more, with what kept it from releasing or resuming. */
+  broken(): Promise<never> {
+    return this.#broken;
   }
 
   /** @param path of the Unix socket, which must not exist yet */
@@ -89,6 +108,12 @@ export class EngineServer {
         case 'cancel':
           this.#abortOf(message.id).abort(new Cancelled('the parent cancelled'));
           break;
+        case 'release':
+          this.#turn = this.#turn.then(() => this.#release(socket, message.id));
+          break;
+        case 'resume':
+          this.#turn = this.#turn.then(() => this.#resume(socket, message.id));
+          break;
         case 'prepare':
           await this.#turn;
           await this.#prepare();
@@ -102,6 +127,43 @@ export class EngineServer {
           break;
       }
     }
+  }
+
+  async #release(socket: Socket, id: number): Promise<void> {
+    const began = performance.now();
+    try {
+      const { pipeline } = this.#expectLoaded('release');
+      this.#isReleased = true;
+      const bytes = await pipeline.release();
+      this.log.info({ bytes, ms: Math.round(performance.now() - began) }, 'memory given back');
+      send(socket, { type: 'released', id, bytes });
+    } catch (error) {
+      // Who knows what it still has: with the process it goes for sure.
+      this.#break(error);
+    }
+  }
+
+  async #resume(socket: Socket, id: number): Promise<void> {
+    const began = performance.now();
+    try {
+      const { pipeline, hooks } = this.#expectLoaded('resume');
+      await pipeline.resume();
+      this.#isReleased = false;
+      const { batchMemory } = pipeline;
+      this.log.info({ ms: Math.round(performance.now() - began) }, 'memory taken again');
+      send(socket, { type: 'resumed', id, ...(batchMemory && { batchMemory }) });
+      hooks.resumed();
+    } catch (error) {
+      // Somebody else has the memory, and may give it back: for all else a new engine is the remedy.
+      if (error instanceof OutOfMemory) send(socket, { type: 'failed', id, ...describe(error) });
+      else this.#break(error);
+    }
+  }
+
+  /** @throws InvalidRequest before the model is loaded */
+  #expectLoaded(what: string): Loaded {
+    if (!this.#loaded) throw new InvalidRequest(`expected ${what} only after hello`);
+    return this.#loaded;
   }
 
   /** To an engine without work this is the question whether its device is still there. */
@@ -124,9 +186,9 @@ export class EngineServer {
 
   /** From here on nothing happens until it is woken: no timer runs, and no garbage is left to be captured. */
   async #prepare(): Promise<void> {
-    if (!this.#loaded) throw new InvalidRequest('expected prepare only after hello');
+    const { pipeline } = this.#expectLoaded('prepare');
     this.#isAsleep = true;
-    await this.#loaded.pipeline.prepareForCapture();
+    await pipeline.release();
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     // Finalisers of the first round make more garbage.
@@ -140,6 +202,7 @@ export class EngineServer {
     socket.once('close', () => process.exit(0));
     this.#loaded.hello = await this.#loaded.hooks.wake(message);
     this.#isAsleep = false;
+    this.#isReleased = false;
     this.#rendered = 0;
     send(socket, this.#loaded.hello);
   }
@@ -160,8 +223,10 @@ export class EngineServer {
     const { signal } = this.#abortOf(id);
     const began = performance.now();
     try {
-      if (!this.#loaded) throw new InvalidRequest('expected renders only after hello');
-      const images = await this.#loaded.pipeline.render(items, {
+      const { pipeline } = this.#expectLoaded('renders');
+      // Whether there is room for it is its parent's to know.
+      if (this.#isReleased) throw new InvalidRequest('expected resume before a render, after a release');
+      const images = await pipeline.render(items, {
         signal,
         previews,
         onStep(progress, preview) {

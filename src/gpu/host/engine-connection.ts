@@ -23,10 +23,18 @@ interface Waiting {
   heardAt: number;
 }
 
+/** What is answered by one message. */
+type Answer = Extract<EngineMessage, { type: 'stats' | 'released' | 'resumed' }>;
+
+interface Question {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** A loaded engine and the conversation with it. */
 export class EngineConnection {
   readonly #renders = new Map<number, Waiting>();
-  readonly #stats = new Map<number, { resolve: (stats: Stats) => void; reject: (error: unknown) => void }>();
+  readonly #questions = new Map<number, Question>();
   #nextId = 1;
   #end: RenderError | undefined;
   /** Resolves when process and conversation are over. */
@@ -37,11 +45,16 @@ export class EngineConnection {
   private constructor(
     private readonly socket: Socket,
     private readonly process: EngineProcess,
-    readonly hello: Hello,
+    private greeting: Hello,
     frames: AsyncGenerator<Frame>,
     private readonly options: ConnectionOptions,
   ) {
     this.#listening = this.#listen(frames);
+  }
+
+  /** How it greeted, with the memory that it has for batches since it last resumed. */
+  get hello(): Hello {
+    return this.greeting;
   }
 
   /** Why process and conversation are over; undefined while they are not. */
@@ -112,23 +125,62 @@ export class EngineConnection {
     }
   }
 
-  async stats(): Promise<Stats> {
-    if (this.#end) throw this.#end;
-    const id = this.#nextId++;
-    return new Promise<Stats>((resolve, reject) => {
-      this.#stats.set(id, { resolve, reject });
-      this.#send({ type: 'stats', id });
-    }).finally(() => this.#stats.delete(id));
+  stats(): Promise<Stats> {
+    return this.#ask('stats', 'stats');
+  }
+
+  /**
+   * Has the engine give its device's memory back, when its renders are over. One that does not in time is killed.
+   * @returns bytes of weights
+   * @throws why the engine is lost
+   */
+  async release(): Promise<number> {
+    return (await this.#inTime(this.#ask('release', 'released'))).bytes;
+  }
+
+  /**
+   * Has the engine take that memory again. One that does not in time is killed.
+   * @throws OutOfMemory where there is none, and it stays released; else why the engine is lost
+   */
+  async resume(): Promise<void> {
+    const { batchMemory } = await this.#inTime(this.#ask('resume', 'resumed'));
+    this.greeting = { ...this.greeting, ...(batchMemory && { batchMemory }) };
   }
 
   /** Whether an engine without work still answers; one that does not is killed. */
   async checkHealth(): Promise<void> {
+    await this.#inTime(this.stats()).catch(() => {});
+  }
+
+  async #ask<T extends Answer['type']>(
+    type: 'stats' | 'release' | 'resume',
+    answer: T,
+  ): Promise<Extract<Answer, { type: T }>> {
+    if (this.#end) throw this.#end;
+    const id = this.#nextId++;
+    try {
+      const got = await new Promise<Answer>((resolve, reject) => {
+        this.#questions.set(id, { resolve, reject });
+        this.#send({ type, id });
+      });
+      if (got.type !== answer) throw new EngineCrashed(`expected ${answer} from the engine, got ${got.type}`);
+      return got as Extract<Answer, { type: T }>;
+    } finally {
+      this.#questions.delete(id);
+    }
+  }
+
+  /** Waits for an answer of an engine that has nothing to do, and kills one that gives none. */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
     const { pid } = this.process;
     const { stallMs } = this.options;
     const stalled = () => new EngineStalled(`the engine has not answered for ${stallMs} ms [engine=${pid}]`);
-    await within(this.stats(), stallMs, stalled).catch((error: unknown) => {
-      if (error instanceof EngineStalled) this.#kill(error);
-    });
+    try {
+      return await within(answer, stallMs, stalled);
+    } catch (error) {
+      if (error instanceof EngineStalled) await this.abandon(error);
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {
@@ -169,7 +221,7 @@ export class EngineConnection {
     const error = this.#verdict ?? (await this.process.obituary('in mid-work', cause));
     this.#end = error;
     this.options.onLost(this, error);
-    for (const waiting of [...this.#renders.values(), ...this.#stats.values()]) waiting.reject(error);
+    for (const waiting of [...this.#renders.values(), ...this.#questions.values()]) waiting.reject(error);
   }
 
   #take(message: EngineMessage, body: Buffer): void {
@@ -179,9 +231,12 @@ export class EngineConnection {
       this.#verdict ??= failure(message.code, message.message);
     }
     if (message.id === undefined) return;
-    if (message.type === 'stats') {
-      this.#stats.get(message.id)?.resolve(message);
+    if (message.type === 'stats' || message.type === 'released' || message.type === 'resumed') {
+      this.#questions.get(message.id)?.resolve(message);
       return;
+    }
+    if (message.type === 'failed') {
+      this.#questions.get(message.id)?.reject(failure(message.code, message.message));
     }
     const waiting = this.#renders.get(message.id);
     if (!waiting) return;

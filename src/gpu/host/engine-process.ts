@@ -35,6 +35,8 @@ export interface EngineProcessOptions {
   readonly arguments: Omit<EngineArguments, 'socket'>;
   /** A file that the engine keeps locked while it lives: nobody else's engine starts on this device. */
   readonly lockFile?: string;
+  /** A descriptor that it inherits, and with it the lock on its device. */
+  readonly lock?: number;
   /** Bytes of data that the process may have (RLIMIT_DATA). */
   readonly memoryLimitBytes?: number;
   readonly log: Logger;
@@ -179,7 +181,7 @@ export class FreshProcess extends EngineProcess {
     const oomKillsBefore = await oomKills();
     const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
     const child = spawn(command, rest, {
-      stdio: ['pipe', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'pipe', ...(options.lock === undefined ? [] : [options.lock])],
       // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
       env: {
         ...Object.fromEntries(environment),

@@ -2,13 +2,16 @@
  * What a host knows of its engine, and what may happen next.
  *
  * ```text
- *            start            greeted           render
- *  stopped ────────> starting ───────> idle <──────────> rendering
- *     ^                 │               │       rendered     │
- *     │ (first)         │ lost          │ lost               │ lost
- *     └─────────────────┴───> waiting <─┴────────────────────┘
- *                                │ start
- *                                └────────> starting
+ *            start            greeted            render
+ *  stopped ────────> starting ────────> idle <──────────> rendering
+ *                                       │  ^   rendered
+ *                              released │  └──────────────┐ resumed
+ *                                       v      resume     │
+ *                                    standby ────────> resuming
+ *                                       ^                 │
+ *                                       └──── refused ────┘
+ *
+ *  starting, idle, rendering, standby, resuming ── lost ──> waiting ── start ──> starting
  *  every state ── close ──> closed
  * ```
  */
@@ -21,6 +24,10 @@ export type EngineState =
   | { readonly name: 'idle'; readonly failures: number }
   /** At work. */
   | { readonly name: 'rendering'; readonly failures: number }
+  /** Loaded, but its device's memory is given back. */
+  | { readonly name: 'standby'; readonly failures: number }
+  /** It takes that memory again. */
+  | { readonly name: 'resuming'; readonly failures: number }
   /** The last engine is gone; the next one starts after `pauseMs`. */
   | { readonly name: 'waiting'; readonly failures: number; readonly pauseMs: number; readonly reason: string }
   | { readonly name: 'closed' };
@@ -30,6 +37,11 @@ export type EngineEvent =
   | { readonly name: 'greeted' }
   | { readonly name: 'render' }
   | { readonly name: 'rendered' }
+  | { readonly name: 'released' }
+  | { readonly name: 'resume' }
+  | { readonly name: 'resumed' }
+  /** There was no room for it. */
+  | { readonly name: 'refused' }
   /** The process died, was killed, or never came up. */
   | { readonly name: 'lost'; readonly reason: string }
   | { readonly name: 'close' };
@@ -59,9 +71,18 @@ export function transition(state: EngineState, event: EngineEvent): EngineState 
       return { name: 'rendering', failures: failuresOf(state) };
     case 'rendering+rendered':
       return { name: 'idle', failures: 0 };
+    case 'idle+released':
+    case 'resuming+refused':
+      return { name: 'standby', failures: failuresOf(state) };
+    case 'standby+resume':
+      return { name: 'resuming', failures: failuresOf(state) };
+    case 'resuming+resumed':
+      return { name: 'idle', failures: failuresOf(state) };
     case 'starting+lost':
     case 'idle+lost':
-    case 'rendering+lost': {
+    case 'rendering+lost':
+    case 'standby+lost':
+    case 'resuming+lost': {
       const failures = failuresOf(state) + 1;
       const reason = event.name === 'lost' ? event.reason : '';
       return { name: 'waiting', failures, pauseMs: backoffMs(failures), reason };

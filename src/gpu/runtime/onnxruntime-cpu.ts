@@ -15,7 +15,11 @@ export function openCpuRuntime(threads: number): Runtime {
       for (const graph of graphs) {
         const session = await createSession(graph, threads);
         sessions.push(session);
-        opened.push({ run: (inputs) => run(session, inputs), warmUp: async () => {} });
+        opened.push({
+          ready: async () => {},
+          run: (inputs) => run(session, inputs),
+          warmUp: async () => {},
+        });
       }
       return opened;
     },
@@ -25,9 +29,10 @@ export function openCpuRuntime(threads: number): Runtime {
     keepWeights: async () => [],
     hold: async (tensor) => held(tensor),
     memory: () => undefined,
-    // Weights that are mapped from the checkpoint's files are in no snapshot by themselves.
-    prepareForCapture: async () => {},
-    afterRestore: async () => {},
+    // Weights that are mapped from the checkpoint's files are in no snapshot by themselves, and the kernel takes their
+    // memory when somebody else needs it.
+    release: async () => 0,
+    resume: async () => {},
     async close() {
       for (const session of sessions) await session.release();
     },

@@ -41,6 +41,8 @@ export interface Session {
    * @throws OutOfMemory, DeviceLost, EngineCrashed
    */
   run(inputs: Inputs): Promise<Readonly<Record<string, HeldTensor>>>;
+  /** Resolves when the graph's weights are in place. @throws what kept them from it */
+  ready(): Promise<void>;
   /** Runs the graph once, whatever its weights are by now, so that its first run finds kernels and memory ready. */
   warmUp(inputs: () => Inputs): Promise<void>;
 }
@@ -74,7 +76,7 @@ export interface Runtime {
    * @throws Error with ONNX Runtime's own message where it refuses a graph
    */
   open(graphs: readonly RuntimeGraph[]): Promise<Session[]>;
-  /** Resolves when all weights are in place. @throws what kept them from it */
+  /** Resolves when all weights are in place. @throws what kept them from it, their release among it */
   loaded(): Promise<void>;
   /**
    * Puts the weights where this host's next engine gets them sooner, if there is such a place; for when the engine works.
@@ -84,17 +86,25 @@ export interface Runtime {
   keepWeights(): Promise<readonly string[]>;
   /**
    * Never resolves. Rejects as soon as nothing can be computed here any more: the process is then to end.
-   * @throws DeviceLost; EngineCrashed where a thread of its own has died
+   * @throws DeviceLost; EngineCrashed where a thread of its own has died; what kept weights from getting into place
    */
   lost(): Promise<never>;
   /** Takes a tensor to where it computes, once, for many runs. */
   hold(tensor: Tensor): Promise<HeldTensor>;
   /** Of the device; undefined for the CPU. @throws DeviceLost */
   memory(): DeviceMemory | undefined;
-  /** Gives back what can be had again and must not, or need not, be in a snapshot. No run may follow. */
-  prepareForCapture(): Promise<void>;
-  /** Takes it again, in a process that was restored. */
-  afterRestore(): Promise<void>;
+  /**
+   * Gives the device's memory back: the weights', and what runs have left there for the next ones. Sessions and held
+   * tensors stay good. Waits for runs under way; until `resume` no run may follow. Idempotent.
+   * @returns bytes of weights; 0 where they are mapped from their files, and nothing is given back
+   */
+  release(): Promise<number>;
+  /**
+   * Takes memory for the weights again and begins to put them there; runs wait for those that they need. Idempotent.
+   * @throws OutOfMemory where there is no room for them: it then stays released
+   * @throws ModelReplaced where their files are not the ones that it was opened with
+   */
+  resume(): Promise<void>;
   close(): Promise<void>;
 }
 

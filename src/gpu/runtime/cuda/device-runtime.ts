@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeviceLost, EngineCrashed, OutOfMemory, StorageUnavailable } from '../../../contract/errors.js';
+import {
+  DeviceLost,
+  EngineCrashed,
+  ModelReplaced,
+  OutOfMemory,
+  StorageUnavailable,
+} from '../../../contract/errors.js';
+import { fileStamps } from '../../checkpoint/file-stamps.js';
 import { storedType } from '../../graph/element-type.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
 import { inSpan, tellSpan } from '../../spans.js';
@@ -56,6 +63,9 @@ export class DeviceRuntime implements Runtime {
   readonly #stopKeeping = new AbortController();
   #keeping: Promise<readonly string[]> = Promise.resolve([]);
   #stopStreaming = new AbortController();
+  /** Of the files, when they were opened. */
+  #stamps: Promise<string> = Promise.resolve('');
+  #isReleased = false;
   #loss: DeviceLost | EngineCrashed | undefined;
   #lose: (reason: unknown) => void = () => {};
   readonly #lost = new Promise<never>((_, reject) => {
@@ -150,14 +160,36 @@ export class DeviceRuntime implements Runtime {
     }
   }
 
-  /** Gives the device's memory back. Addresses and sessions stay, so that it can be taken again. */
-  async prepareForCapture(): Promise<void> {
-    await this.#settle('the weights were released');
-    for (const { arena } of this.#components) arena.release();
+  async release(): Promise<number> {
+    if (this.#isReleased) return 0;
+    this.#isReleased = true;
+    const reason = 'the weights were released';
+    await this.#settle(reason);
+    await this.guarded(async () => {
+      for (const session of this.#sessions) await session.shrink();
+    });
+    let bytes = 0;
+    for (const component of this.#components) {
+      bytes += component.arena.mappedBytes;
+      component.arena.release();
+      component.ready = Promise.reject(new Error(reason));
+      component.ready.catch(() => {});
+    }
+    return bytes;
   }
 
-  async afterRestore(): Promise<void> {
-    for (const { arena } of this.#components) arena.resume();
+  async resume(): Promise<void> {
+    if (!this.#isReleased) return;
+    await this.#refuseOtherFiles();
+    const arenas = this.#components.map(({ arena }) => arena);
+    try {
+      for (const arena of arenas) arena.resume();
+    } catch (error) {
+      for (const arena of arenas) arena.release();
+      this.#note(error);
+      throw error;
+    }
+    this.#isReleased = false;
     this.#stream();
   }
 
@@ -208,6 +240,15 @@ export class DeviceRuntime implements Runtime {
     this.#lose(error);
   }
 
+  /** The engine has told whose weights it draws with. @throws ModelReplaced */
+  async #refuseOtherFiles(): Promise<void> {
+    const [opened, found] = await Promise.allSettled([this.#stamps, fileStamps(this.#files)]);
+    if (opened.status === 'fulfilled' && found.status === 'fulfilled' && opened.value === found.value) return;
+    throw new ModelReplaced(
+      "expected the files that the weights were first read from, but they have changed since: a new engine reads the model's folder anew",
+    );
+  }
+
   /** @throws OutOfMemory where the device has no room for all weights: then none is taken */
   #takeRoom(graphs: readonly RuntimeGraph[]): void {
     const { driver } = this.options;
@@ -221,6 +262,9 @@ export class DeviceRuntime implements Runtime {
     }
     this.#components.push(...arenas.map((arena) => ({ arena, ready: Promise.resolve() })));
     for (const { file } of graphs.flatMap(({ weights }) => weights)) this.#files.add(file);
+    this.#stamps = fileStamps(this.#files);
+    // Where a file is missing, its stream says so.
+    this.#stamps.catch(() => {});
   }
 
   /** Of a component alone the user would learn neither what the model needs nor what was free before it. */
@@ -253,6 +297,7 @@ export class DeviceRuntime implements Runtime {
         } catch (error) {
           if (index < RETRY_PAUSES_MS.length && error instanceof StorageUnavailable) continue;
           this.#note(error);
+          if (!signal.aborted) this.#lose(error);
           throw error;
         }
       }
@@ -295,9 +340,13 @@ class DeviceSession implements Session {
   constructor(
     private readonly component: string,
     private readonly session: OrtSession,
-    private readonly ready: () => Promise<unknown>,
+    private readonly weights: () => Promise<unknown>,
     private readonly runtime: DeviceRuntime,
   ) {}
+
+  async ready(): Promise<void> {
+    await this.weights();
+  }
 
   async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
     await this.ready();
@@ -312,6 +361,11 @@ class DeviceSession implements Session {
   /** Resolves when no run is under way. */
   settled(): Promise<void> {
     return this.#turns.over();
+  }
+
+  /** No run may be under way. */
+  shrink(): Promise<void> {
+    return this.session.shrink();
   }
 
   close(): Promise<void> {

@@ -64,6 +64,8 @@ export interface OrtFunctions {
   GetBoundOutputValues(binding: Pointer, allocator: Pointer, values: Out, count: Out): Status;
   ReleaseIoBinding(binding: Pointer): void;
   CreateRunOptions(out: Out): Status;
+  RunOptionsSetTerminate(options: Pointer): Status;
+  AddRunConfigEntry(options: Pointer, key: string, value: string): Status;
   ReleaseRunOptions(options: Pointer): void;
   RunWithBinding(session: Pointer, options: Pointer, binding: Pointer): Status;
 }
@@ -127,6 +129,8 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   GetBoundOutputValues: [140, 'void *', 'void *', 'void *', OUT, OUT],
   ReleaseIoBinding: [135, 'void', 'void *'],
   CreateRunOptions: [39, 'void *', OUT],
+  RunOptionsSetTerminate: [46, 'void *', 'void *'],
+  AddRunConfigEntry: [165, 'void *', 'void *', 'const char *', 'const char *'],
   ReleaseRunOptions: [97, 'void', 'void *'],
   RunWithBinding: [133, 'void *', 'void *', 'void *', 'void *'],
 };

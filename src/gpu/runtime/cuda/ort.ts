@@ -229,6 +229,11 @@ const UNREAD_WEIGHTS = {
   'session.disable_quant_qdq': '1',
 };
 
+/** A run's option: which arenas give back what is free when it ends. */
+const SHRINK = 'memory.enable_memory_arena_shrinkage';
+/** What ONNX Runtime says of a run that was told to end. */
+const TERMINATED = /terminate flag/;
+
 /** A tensor in the provider's memory that a run made. */
 export interface OrtTensor {
   readonly value: Pointer;
@@ -260,19 +265,46 @@ export class OrtSession {
    */
   async run(inputs: ReadonlyMap<string, Pointer>): Promise<Map<string, OrtTensor>> {
     const { functions } = this.ort;
-    const binding = this.ort.make((out) => functions.CreateIoBinding(this.session, out));
-    const options = this.ort.make((out) => functions.CreateRunOptions(out));
-    try {
+    return this.#bound(async (binding, options) => {
       for (const [name, value] of inputs) this.ort.check(functions.BindInput(binding, name, value));
-      const memory = this.ort.memoryOf(this.provider);
-      for (const name of this.#outputNames) {
-        this.ort.check(functions.BindOutputToDevice(binding, name, memory));
-      }
       this.ort.check(await this.#thread.run({ session: this.session, options, binding }));
       const values = this.ort.boundOutputs(binding);
       return new Map(
         this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),
       );
+    });
+  }
+
+  /**
+   * Gives back the memory that runs have left in the session's arena for the next ones. No run may be under way.
+   * ONNX Runtime shrinks arenas at a run's end only, so it makes a run that ends before its first kernel.
+   */
+  async shrink(): Promise<void> {
+    const { functions } = this.ort;
+    const { provider } = this;
+    const arena = provider.kind === 'cuda' ? `gpu:${provider.device}` : 'cpu:0';
+    await this.#bound(async (binding, options) => {
+      this.ort.check(functions.AddRunConfigEntry(options, SHRINK, arena));
+      this.ort.check(functions.RunOptionsSetTerminate(options));
+      try {
+        this.ort.check(await this.#thread.run({ session: this.session, options, binding }));
+      } catch (error) {
+        if (!(error instanceof Error && TERMINATED.test(error.message))) throw error;
+      }
+    });
+  }
+
+  /** Does something with run options, and a binding that has the outputs. */
+  async #bound<T>(work: (binding: Pointer, options: Pointer) => Promise<T>): Promise<T> {
+    const { functions } = this.ort;
+    const binding = this.ort.make((out) => functions.CreateIoBinding(this.session, out));
+    const options = this.ort.make((out) => functions.CreateRunOptions(out));
+    try {
+      const memory = this.ort.memoryOf(this.provider);
+      for (const name of this.#outputNames) {
+        this.ort.check(functions.BindOutputToDevice(binding, name, memory));
+      }
+      return await work(binding, options);
     } finally {
       functions.ReleaseRunOptions(options);
       functions.ReleaseIoBinding(binding);
