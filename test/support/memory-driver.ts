@@ -172,6 +172,11 @@ export class MemoryDriver implements CudaDriver {
     return this.#streams.map((stream) => stream.queuedCopies());
   }
 
+  /** From now on copies are held. */
+  holdBack(): void {
+    this.#pace = 'held';
+  }
+
   /** Makes all that is held, and from now on everything at once. */
   letGo(): void {
     this.#pace = 'at once';

@@ -28,7 +28,15 @@ const NEVER_RETURNING = `
   pause();
 `;
 
+let isHolding = false;
 process.on('SIGUSR2', () => {
+  if (upset === 'holds copies back, or lets them go') {
+    isHolding = !isHolding;
+    if (isHolding) driver.holdBack();
+    else driver.letGo();
+    // Who has sent the signal waits for it.
+    process.stderr.write(isHolding ? 'copies are held\n' : 'copies are made\n');
+  }
   if (upset === 'falls off') driver.fallOff();
   if (upset === 'lets copies go') driver.letGo();
   if (upset === 'never returns from a call') new Worker(NEVER_RETURNING, { eval: true });

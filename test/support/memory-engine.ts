@@ -16,7 +16,11 @@ import {
 const PROGRAM = fileURLToPath(new URL('./memory-engine-process.js', import.meta.url));
 
 /** What happens to the device when the test says so (`upset`). */
-export type Upset = 'falls off' | 'lets copies go' | 'never returns from a call';
+export type Upset =
+  | 'falls off'
+  | 'lets copies go'
+  | 'holds copies back, or lets them go'
+  | 'never returns from a call';
 
 export interface DeviceOptions {
   readonly upset?: Upset | undefined;
@@ -65,6 +69,13 @@ export class MemoryEngine extends EngineProcess {
 
   upset(): void {
     this.child.kill('SIGUSR2');
+  }
+
+  /** Resolves when the engine has said so. */
+  async upsetAnd(words: string): Promise<void> {
+    const said = this.says(words);
+    this.upset();
+    await said;
   }
 
   /** @param onLost hears why the conversation is over */
