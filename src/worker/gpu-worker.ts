@@ -5,24 +5,19 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NativeConnection, WorkerDeploymentOptions, WorkerOptions } from '@temporalio/worker';
-import type { Logger } from 'pino';
 import { createGenerateActivities } from '../activities/generate.js';
 import type { Moderate } from '../activities/prompt.js';
 import { createPublishActivities } from '../activities/publish.js';
 import type { RequestLimits } from '../activities/request-limits.js';
 import { openStaging } from '../activities/staging.js';
-import { DeviceBusy, DeviceLost, RenderError } from '../contract/errors.js';
 import { DIFFUSION_QUEUE, gpuQueue, hostQueue } from '../contract/queues.js';
 import { createBatchCeilings } from '../gpu/batches.js';
-import { createEngineHost, type EngineHost } from '../gpu/host.js';
-import type { Device } from '../gpu/runtime/session.js';
-import type { WeightOptions } from '../gpu/runtime/weight-options.js';
-import type { StartMode } from '../gpu/snapshot/start-mode.js';
 import { DiffusionPlugin } from '../plugin.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
 import { lackOfSpace, MIN_FREE_BYTES } from './disk-space.js';
 import { createGpuSlot } from './gpu-slot.js';
+import { type ModelEnginesOptions, startModelEngines, type WorkerModel } from './model-engines.js';
 import { type RunningWorker, startWorker } from './running-worker.js';
 
 /** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
@@ -36,31 +31,15 @@ export interface WorkerDeployment {
   readonly behavior: 'PINNED' | 'AUTO_UPGRADE';
 }
 
-export interface DiffusionWorkerOptions {
-  /** The model that this worker draws with, as requests have its name. */
-  readonly model: string;
-  /** The model's checkpoint folder. */
-  readonly checkpoint: string;
+interface CommonOptions extends ModelEnginesOptions {
   /** Where finished pictures go. */
   readonly store: BlobStore;
-  /** Where built graphs and digests are kept between lives. */
-  readonly cacheFolder: string;
   /** Folder on a local disk for pixels that wait to be published. Default: `staging` in the cache folder. */
   readonly stagingFolder?: string;
   /** Default: both. */
   readonly roles?: readonly WorkerRole[];
   /** Judges every job before any GPU sees it. Default: none. */
   readonly moderate?: Moderate;
-  /** What the engine computes on. Default: `cpu`. */
-  readonly device?: Device;
-  /** Threads of the CPU runtime. Default: all that the machine offers. */
-  readonly threads?: number;
-  /** How weights get to a GPU. Default: see `WeightOptions`. */
-  readonly weights?: WeightOptions;
-  /** Whether engines are restored from a snapshot. Default: fresh. */
-  readonly start?: StartMode;
-  /** Where snapshots are. Default: `snapshots` in the cache folder. */
-  readonly snapshotFolder?: string;
   /** Milliseconds that running work gets when the worker stops. Default: 30,000. */
   readonly graceMs?: number;
   /** No new picture is begun while the staging folder's disk has less free. Default: 512 MiB. */
@@ -71,16 +50,25 @@ export interface DiffusionWorkerOptions {
   readonly catalogs?: readonly string[];
   /** To which version of which deployment the workflows of this worker belong. Default: none. */
   readonly deployment?: WorkerDeployment;
-  /** Default: an engine process of this package. A host that is handed in is closed with the worker. */
-  readonly host?: EngineHost;
-  readonly log: Logger;
 }
 
+/** Models that take turns on one device. */
+export interface SeveralModels {
+  /** One or more, in the order in which their engines start. */
+  readonly models: readonly WorkerModel[];
+  /** How many of them have memory of the device at the same time; the others are in standby. Default: 1. */
+  readonly resident?: number;
+}
+
+export type DiffusionWorkerOptions = CommonOptions & (WorkerModel | SeveralModels);
+
 export interface DiffusionWorker extends AsyncDisposable {
-  /** Resolves when the engine can draw; at once without the role `gpu`. @throws CheckpointInvalid, EngineCrashed */
+  /** Resolves when its engines can draw; at once without the role `gpu`. @throws CheckpointInvalid, EngineCrashed */
   ready(): Promise<void>;
   /** Why it takes no pictures to draw at the moment; empty where it does. */
   readiness(): Promise<string[]>;
+  /** What each model's engine is at, such as `emoji: standby`. */
+  states(): string[];
   /** Works until `stop` is called. Rejects where the engine can't start, or Temporal can't be reached for good. */
   run(connection: NativeConnection, namespace?: string): Promise<void>;
   /** Lets running pictures be finished and published, then ends everything. Idempotent. */
@@ -105,20 +93,24 @@ const HEARTBEAT_THROTTLE_MS = 200;
  */
 const STICKY_MS = 2_000;
 
-/** One host's worker. Its engine starts to load at once, before there is a connection. */
+/** One host's worker. Its engines start to load at once, before there is a connection. */
 export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<DiffusionWorker> {
-  const { model, checkpoint, store, cacheFolder, moderate, log } = options;
+  const { store, cacheFolder, moderate, log } = options;
+  const { models, resident = 1 } = 'models' in options ? options : { models: [options] };
   const { roles = ['jobs', 'gpu'], graceMs = 30_000, stagingFolder = join(cacheFolder, 'staging') } = options;
   const { minFreeBytes = MIN_FREE_BYTES, limits, catalogs = [store.url] } = options;
   // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
   const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
   const gpu = roles.includes('gpu')
-    ? { host: hostOf(options), staging: await openStaging({ folder: stagingFolder, log }) }
+    ? {
+        ...startModelEngines(models, resident, options),
+        staging: await openStaging({ folder: stagingFolder, log }),
+      }
     : undefined;
   const ceilings = createBatchCeilings(join(cacheFolder, 'batch-ceilings.json'));
-  const engineReady = gpu && firstEngine(gpu.host);
+  const enginesReady = Promise.all(gpu?.engines.map(({ ready }) => ready) ?? []);
   // Whoever waits for it hears of a failure; until then it must not end the process.
-  engineReady?.catch(() => {});
+  enginesReady.catch(() => {});
 
   const stopping = new AbortController();
   const stopAsked = once(stopping.signal, 'abort');
@@ -133,24 +125,41 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
     // Of the workflows alone: a picture is drawn by whichever host is free, of whatever build.
     ...(options.deployment && { workerDeploymentOptions: versioned(options.deployment) }),
     plugins: [
-      new DiffusionPlugin({ models: { [model]: checkpoint }, cacheFolder, moderate, limits, catalogs, log }),
+      new DiffusionPlugin({
+        models: Object.fromEntries(models.map(({ model, checkpoint }) => [model, checkpoint])),
+        cacheFolder,
+        moderate,
+        limits,
+        catalogs,
+        log,
+      }),
     ],
   };
-  const drawing: WorkerOptions | undefined = gpu && {
-    taskQueue: gpuQueue(model),
-    activities: createGenerateActivities({ ...gpu, ceilings, hostQueue: queue, handsBack: true, log }),
-    // A GPU does one thing at a time, and a task that waited here could be drawn by another host.
-    tuner: {
-      activityTaskSlotSupplier: createGpuSlot(async () => {
-        await gpu.host.ready();
-        return (await lackOfSpace(stagingFolder, minFreeBytes)) === undefined;
+  const drawing = gpu?.engines.map(
+    ({ model, host }): WorkerOptions => ({
+      taskQueue: gpuQueue(model),
+      activities: createGenerateActivities({
+        host,
+        staging: gpu.staging,
+        ceilings,
+        hostQueue: queue,
+        handsBack: true,
+        log,
       }),
-      workflowTaskSlotSupplier: UNUSED,
-      localActivityTaskSlotSupplier: UNUSED,
-      nexusTaskSlotSupplier: UNUSED,
-    },
-    maxConcurrentActivityTaskPolls: 1,
-  };
+      // A GPU does one thing at a time, and a task that waited here could be drawn by another host. A model in standby
+      // asks for work all the same: it is there sooner than anybody who would have to start an engine.
+      tuner: {
+        activityTaskSlotSupplier: createGpuSlot(async () => {
+          await host.ready();
+          return (await lackOfSpace(stagingFolder, minFreeBytes)) === undefined;
+        }),
+        workflowTaskSlotSupplier: UNUSED,
+        localActivityTaskSlotSupplier: UNUSED,
+        nexusTaskSlotSupplier: UNUSED,
+      },
+      maxConcurrentActivityTaskPolls: 1,
+    }),
+  );
   const publishing: WorkerOptions | undefined = gpu && {
     taskQueue: queue,
     activities: createPublishActivities({ store, staging: gpu.staging, log }),
@@ -168,9 +177,11 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
       if (roles.includes('jobs')) team.push(await startWorker({ ...common, ...jobs }));
       if (publishing) team.push(await startWorker({ ...common, ...publishing }));
       isConnected = true;
-      // The GPU's queue comes last: until the engine can draw, another host of the model serves it better.
-      await unlessStopped(team, engineReady);
-      if (drawing && !stopping.signal.aborted) await draw({ ...common, ...drawing }, team);
+      if (drawing)
+        await draw(
+          drawing.map((options) => ({ ...common, ...options })),
+          team,
+        );
       else await unlessStopped(team);
     } finally {
       await Promise.all(team.map((worker) => worker.stop()));
@@ -178,12 +189,16 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
   }
 
   /** Draws until it is to stop. The others go on until what was drawn is published too. */
-  async function draw(drawing: WorkerOptions, team: readonly RunningWorker[]): Promise<void> {
-    const worker = await startWorker(drawing);
+  async function draw(drawing: readonly WorkerOptions[], team: readonly RunningWorker[]): Promise<void> {
+    const drawers: RunningWorker[] = [];
     try {
-      await unlessStopped([...team, worker]);
+      // They ask for work as soon as their engines can draw: until then, another host of the model serves it better.
+      for (const options of drawing) drawers.push(await startWorker(options));
+      const everybody = [...team, ...drawers];
+      await unlessStopped(everybody, enginesReady);
+      await unlessStopped(everybody);
     } finally {
-      await worker.stop();
+      await Promise.all(drawers.map((worker) => worker.stop()));
     }
     await Promise.race([gpu?.staging.drained(), sleep(graceMs, undefined, { ref: false })]);
   }
@@ -191,7 +206,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
   async function stop(): Promise<void> {
     stopping.abort();
     await running.catch(() => {});
-    await gpu?.host.close();
+    await gpu?.close();
     await gpu?.staging.close();
   }
 
@@ -199,7 +214,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
     const reasons = [
       stopping.signal.aborted && 'the worker is stopping',
       !isConnected && 'the worker is not connected to Temporal yet',
-      gpu && lackOfEngine(gpu.host),
+      ...(gpu?.lacks() ?? []),
       gpu && (await lackOfSpace(stagingFolder, minFreeBytes)),
     ];
     return reasons.filter((reason) => typeof reason === 'string');
@@ -207,9 +222,10 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
 
   return {
     async ready() {
-      await engineReady;
+      await enginesReady;
     },
     readiness,
+    states: () => gpu?.engines.map(({ model, host }) => `${model}: ${host.state.name}`) ?? [],
     run(connection, namespace = 'default') {
       running = work({
         connection,
@@ -230,57 +246,4 @@ function versioned({ name, buildId, behavior }: WorkerDeployment): WorkerDeploym
     version: { deploymentName: name, buildId },
     defaultVersioningBehavior: behavior,
   };
-}
-
-/** How often in a row an engine may fail to start before it has ever drawn. A fleet should hear of a host that can't. */
-const FIRST_STARTS = 5;
-
-/**
- * Waits for the first engine. One that dies while it starts is replaced like any other; a device that is taken may be
- * the last worker's, which is about to end.
- */
-async function firstEngine(host: EngineHost): Promise<void> {
-  for (let starts = 1; ; starts++) {
-    try {
-      await host.ready();
-      return;
-    } catch (error) {
-      const mayPass = error instanceof RenderError && error.retry && starts < FIRST_STARTS;
-      // No GPU, no driver, no library: somebody has to act.
-      if (error instanceof DeviceLost) throw error;
-      if (host.state.name === 'closed' || !(mayPass || error instanceof DeviceBusy)) throw error;
-    }
-  }
-}
-
-function lackOfEngine({ state }: EngineHost): string | undefined {
-  if (state.name === 'idle' || state.name === 'rendering') return undefined;
-  return `the engine is ${'reason' in state ? `${state.name}: ${state.reason}` : state.name}`;
-}
-
-function hostOf(options: DiffusionWorkerOptions): EngineHost {
-  const {
-    host,
-    checkpoint,
-    model,
-    device = 'cpu',
-    cacheFolder,
-    threads,
-    weights,
-    start,
-    snapshotFolder,
-    log,
-  } = options;
-  if (host) return host;
-  return createEngineHost({
-    checkpoint,
-    model,
-    device,
-    cacheFolder,
-    ...(threads !== undefined && { threads }),
-    ...(weights && { weights }),
-    ...(start !== undefined && { start }),
-    ...(snapshotFolder !== undefined && { snapshotFolder }),
-    log,
-  });
 }
