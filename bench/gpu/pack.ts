@@ -8,7 +8,7 @@
  * libraries, which is node_modules as far as an engine and its host need it; worker, which is the rest of it, and
  * temporal, the server: for whole jobs there; app, our own code; model, the bundled one;
  * cuda, ONNX Runtime's CUDA provider for one architecture (`--arch 90`; `--all-kernels` keeps those of the provider
- * that none of our graphs use); python.
+ * that none of our graphs use); python; criu, with the libraries that it needs.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
@@ -16,6 +16,9 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs, promisify } from 'node:util';
+import { cacheFolder } from '../../src/cli/cache-folder.js';
+import { CRIU_LIBRARIES, CRIU_LOADER, installCriu, writeLauncher } from '../../src/cli/install-criu.js';
+import { criuFolder, INSTALLED_CRIU } from '../../src/gpu/snapshot/criu.js';
 import { packageRoot } from '../../src/package-root.js';
 import { table } from '../report.js';
 import { temporalProgram } from '../server.js';
@@ -94,6 +97,22 @@ const pieces: Record<string, (folder: string) => Promise<void>> = {
     const shared = 'libonnxruntime_providers_shared.so';
     await copy(join(capi, shared), join(folder, 'onnxruntime', shared));
     await rm(unpacked, { recursive: true });
+  },
+  async criu(folder) {
+    await installCriu({ cacheFolder: cacheFolder(), notify: print });
+    const from = criuFolder(cacheFolder());
+    const name = `criu-${INSTALLED_CRIU}`;
+    const libraries = join(from, CRIU_LIBRARIES);
+    const loader = join(libraries, CRIU_LOADER);
+    const program = join('usr', 'sbin', 'criu');
+    const { stdout } = await run(loader, ['--library-path', libraries, '--list', join(from, program)]);
+    const needed = [...stdout.matchAll(/=> (\S+)/g)].map(([, path = '']) => path);
+    for (const path of [loader, ...needed]) {
+      await copy(path, join(folder, name, CRIU_LIBRARIES, basename(path)));
+    }
+    await copy(join(from, program), join(folder, name, program));
+    // On the PATH there.
+    await writeLauncher(join(folder, 'bin'), `../${name}`);
   },
   async python(folder) {
     for (const wheel of await wheels(/^(diffusers|importlib_metadata)-/)) {

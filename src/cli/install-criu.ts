@@ -71,7 +71,7 @@ export async function installCriu({ cacheFolder, notify, signal }: InstallCriuOp
     const prefix = join(scratch, 'prefix');
     const packages = await download(scratch, signal);
     for (const file of packages) await run('dpkg', ['-x', file, prefix], { ...(signal && { signal }) });
-    await writeLauncher(prefix, target);
+    await writeLauncher(join(prefix, 'bin'), '..');
     // Another process may have been faster.
     await rm(target, { recursive: true, force: true });
     await rename(prefix, target);
@@ -132,14 +132,22 @@ async function download(scratch: string, signal?: AbortSignal): Promise<string[]
   return files;
 }
 
-/** Its own loader finds its own libraries: the system's may be too old. */
-async function writeLauncher(prefix: string, target: string): Promise<void> {
-  const libraries = 'usr/lib/x86_64-linux-gnu';
-  await mkdir(join(prefix, 'bin'), { recursive: true });
-  const launcher = join(prefix, 'bin', 'criu');
-  const loader = join(target, libraries, 'ld-linux-x86-64.so.2');
-  const command = [loader, '--library-path', join(target, libraries), join(target, 'usr/sbin/criu')];
-  await writeFile(launcher, `#!/bin/sh\nexec ${command.map((word) => `'${word}'`).join(' ')} "$@"\n`);
+/** Where its libraries are, below its folder. */
+export const CRIU_LIBRARIES = 'usr/lib/x86_64-linux-gnu';
+export const CRIU_LOADER = 'ld-linux-x86-64.so.2';
+
+/**
+ * Writes the program `criu`. Its own loader finds its own libraries: the system's may be too old.
+ * @param folder that the program is written into
+ * @param from from there to what was unpacked: all of it may be moved together
+ */
+export async function writeLauncher(folder: string, from: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const launcher = join(folder, 'criu');
+  // As whoever runs a script names it to the shell: its path.
+  const at = (path: string) => `"\${0%/*}/${from}/${path}"`;
+  const command = `${at(`${CRIU_LIBRARIES}/${CRIU_LOADER}`)} --library-path ${at(CRIU_LIBRARIES)} ${at('usr/sbin/criu')}`;
+  await writeFile(launcher, `#!/bin/sh\nexec ${command} "$@"\n`);
   await chmod(launcher, 0o755);
 }
 

@@ -1,6 +1,6 @@
 /*
  * An engine whose device is memory of its own process: everything else is what a GPU's engine is. Arguments: those of
- * an engine, then what the device has and what becomes of it at SIGUSR2 (see `memory-engine.ts`).
+ * an engine, then, if it likes, what the device has and what becomes of it at SIGUSR2 (see `memory-engine.ts`).
  */
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
@@ -13,7 +13,7 @@ import { MemoryDriver } from './memory-driver.js';
 import type { DeviceOptions } from './memory-engine.js';
 
 const [engine, device] = process.argv.slice(2).map((argument) => JSON.parse(argument));
-const { upset, totalBytes, sharedFolder } = device as DeviceOptions;
+const { upset, totalBytes, sharedFolder } = (device ?? {}) as DeviceOptions;
 const driver = new MemoryDriver({
   isShared: true,
   ...(sharedFolder !== undefined && { ledger: new DeviceLedger(sharedFolder) }),

@@ -77,7 +77,10 @@ export async function runEngine(
         const loadMs = Math.max(0, Date.now() - startedAt);
         log.setBindings({ instance });
         log.info({ loadMs }, 'engine restored');
-        return { ...hello, instance, start: 'restored', loadMs };
+        void keepWeights();
+        const { batchMemory } = pipeline;
+        // Others may have more of the device by now, or less.
+        return { ...hello, instance, start: 'restored', loadMs, ...(batchMemory && { batchMemory }) };
       },
     });
     log.info({ loadMs: Math.round(performance.now()), device: pipeline.deviceName }, 'engine ready');

@@ -170,7 +170,8 @@ export class EngineServer {
   #tellStats(socket: Socket, id: number): void {
     let deviceMemory: DeviceMemory | undefined;
     try {
-      deviceMemory = this.#loaded?.pipeline.deviceMemory();
+      // Asleep it has no device, and a call to the driver would wait for one.
+      if (!this.#isAsleep) deviceMemory = this.#loaded?.pipeline.deviceMemory();
     } catch (error) {
       // Where the device is lost, whoever waits for that ends the engine.
       this.log.warn({ err: error }, 'the device does not tell its memory');
@@ -200,7 +201,15 @@ export class EngineServer {
     if (!this.#loaded || !this.#isAsleep) throw new InvalidRequest('expected wake only after prepare');
     // Whoever wakes it is its parent, and it ends with its parent.
     socket.once('close', () => process.exit(0));
-    this.#loaded.hello = await this.#loaded.hooks.wake(message);
+    try {
+      this.#loaded.hello = await this.#loaded.hooks.wake(message);
+    } catch (error) {
+      this.log.error({ err: error }, 'engine can not be woken');
+      // Its last words: the socket's end is its own.
+      send(socket, { type: 'failed', ...describe(error) });
+      socket.end();
+      return;
+    }
     this.#isAsleep = false;
     this.#isReleased = false;
     this.#rendered = 0;

@@ -33,6 +33,8 @@ const ENVIRONMENT = /^(PATH|LANG|LC_ALL|TZ|LD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+)$
 
 export interface EngineProcessOptions {
   readonly arguments: Omit<EngineArguments, 'socket'>;
+  /** What is run as the engine, for tests. Default: the engine. */
+  readonly program?: string | undefined;
   /** A file that the engine keeps locked while it lives: nobody else's engine starts on this device. */
   readonly lockFile?: string;
   /** A descriptor that it inherits, and with it the lock on its device. */
@@ -176,7 +178,7 @@ export class FreshProcess extends EngineProcess {
     const engineArguments: EngineArguments = { ...options.arguments, socket: socketIn(folder) };
     const [command = process.execPath, ...rest] = [
       ...(await guards(options)),
-      ...engineCommand(engineArguments),
+      ...engineCommand(engineArguments, options.program),
     ];
     const oomKillsBefore = await oomKills();
     const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
@@ -211,7 +213,8 @@ export async function makeEngineFolder(parent: string): Promise<string> {
   return folder;
 }
 
-function gpuEnvironment(cacheFolder: string): Record<string, string> {
+/** What an engine on a GPU is given beside what it sees of its parent's environment. */
+export function gpuEnvironment(cacheFolder: string): Record<string, string> {
   return {
     // Weights are read by so many threads at a time.
     UV_THREADPOOL_SIZE: '16',
@@ -220,9 +223,9 @@ function gpuEnvironment(cacheFolder: string): Record<string, string> {
   };
 }
 
-/** The command that starts an engine. */
-export function engineCommand(engine: EngineArguments): string[] {
-  return [process.execPath, ENGINE_MAIN, JSON.stringify(engine)];
+/** The command that starts an engine. @param program what is run as one, for tests. Default: the engine */
+export function engineCommand(engine: EngineArguments, program = ENGINE_MAIN): string[] {
+  return [process.execPath, program, JSON.stringify(engine)];
 }
 
 function socketIn(folder: string): string {

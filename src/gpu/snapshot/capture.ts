@@ -9,6 +9,8 @@ import type { ModelCard } from '../../contract/model-card.js';
 import { syncFolder } from '../../storage/atomic-write.js';
 import { encodeFrame, readFrames } from '../engine/frames.js';
 import { EngineMessage, type Hello, type ParentMessage } from '../engine/protocol.js';
+import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
+import type { CheckpointHelper } from './checkpoint-helper.js';
 import { type Criu, dump, ENGINE_MEMORY, ENGINE_RUN, keepKernelNotes } from './criu.js';
 import type { FileDigests } from './file-digests.js';
 import type { EngineDescription } from './identity.js';
@@ -26,11 +28,20 @@ export interface CaptureOptions {
    * see docs/snapshots.md.
    */
   readonly warmUps?: (card: ModelCard) => RenderItem[];
+  /** What is run as the engine, for tests. Default: the engine. */
+  readonly program?: string | undefined;
+  /** Makes the driver's calls for an engine on a GPU, of which these are the facts. */
+  readonly gpu?: { readonly helper: CheckpointHelper; readonly facts: GpuFacts };
+  /** Hears how far it is, for measurements. @param pid of the engine */
+  readonly onStage?: (stage: CaptureStage, pid: number) => Promise<void> | void;
   /** Milliseconds until a capture has failed. Default: 120,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly log: Logger;
 }
+
+/** What is done: the engine draws; is ready; CUDA calls wait; the device is given back; images are written; are edited. */
+export type CaptureStage = 'warm' | 'prepared' | 'locked' | 'checkpointed' | 'dumped' | 'edited';
 
 /** Images of a snapshot lie in this folder of it. */
 export const IMAGES = 'images';
@@ -48,31 +59,36 @@ export function warmUpOf(card: ModelCard): RenderItem[] {
  * @throws what the engine reports; SnapshotInvalid where CRIU can't capture it
  */
 export async function captureSnapshot(folder: string, options: CaptureOptions): Promise<SnapshotManifest> {
-  const { criu, engine, identity, digests, log } = options;
+  const { criu, engine, identity, digests, program, gpu, log } = options;
+  const { onStage = () => {} } = options;
   const deadline = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
   const images = join(folder, IMAGES);
   await mkdir(images, { mode: 0o700 });
   const process = await CapturableProcess.spawn({
     criu,
     arguments: { ...engine, logLevel: log.level === 'silent' ? 'silent' : 'warn' },
+    program,
     log,
   });
   const late = setTimer(() => process.kill(), deadline - performance.now());
   const abort = () => void process.kill();
   options.signal?.addEventListener('abort', abort);
   try {
-    const hello = await prepare(process, deadline, options.warmUps ?? warmUpOf);
-    const { pid } = process;
-    if (pid === undefined) throw new SnapshotInvalid('expected an engine to capture, it is gone');
-    while ((await openSockets(pid)) > 1) await setTimeout(CLOSING_PAUSE_MS);
+    const stage = async (name: CaptureStage) => onStage(name, pidOf(process));
+    const hello = await prepare(process, deadline, options.warmUps ?? warmUpOf, stage);
+    const pid = pidOf(process);
+    await stage('prepared');
+    const ownBytes = gpu && (await giveDeviceBack(gpu, pid, deadline, stage));
     const mappedFiles = await factsOf(
       (await mappedFilesOf(pid)).filter((file) => !file.startsWith(`${ENGINE_RUN}/`)),
       digests,
     );
     const anonymous = await anonymousBytes(pid);
     await dump(criu, pid, images, process.folder, options.signal);
+    await stage('dumped');
     await keepKernelNotes(criu, process.folder);
     const { mappedBytes, copiedBytes } = await moveIntoMemoryFile(images, ENGINE_MEMORY);
+    await stage('edited');
     return {
       format: 1,
       id: randomUUID(),
@@ -81,7 +97,7 @@ export async function captureSnapshot(folder: string, options: CaptureOptions): 
       graphDigest: hello.graphDigest,
       criu: criu.version,
       glibc: glibcVersion(),
-      gpu: null,
+      gpu: gpu ? { uuid: gpu.facts.uuid, ...(ownBytes !== undefined && { ownBytes }) } : null,
       mappedFiles,
       images: await imageFacts(images, digests),
       memory: { anonymousBytes: anonymous, mappedBytes, copiedBytes },
@@ -98,11 +114,40 @@ export async function captureSnapshot(folder: string, options: CaptureOptions): 
 
 const CLOSING_PAUSE_MS = 5;
 
+function pidOf(process: CapturableProcess): number {
+  const { pid } = process;
+  if (pid === undefined) throw new SnapshotInvalid('expected an engine to capture, it is gone');
+  return pid;
+}
+
+/**
+ * Has the driver take what the engine has on its GPU into the process's own memory, and give the device back: only then
+ * can CRIU capture it.
+ * @returns how much device memory that was, where the driver tells
+ */
+async function giveDeviceBack(
+  { helper, facts }: NonNullable<CaptureOptions['gpu']>,
+  pid: number,
+  deadline: number,
+  onStage: (stage: CaptureStage) => Promise<void>,
+): Promise<number | undefined> {
+  const index = facts.index;
+  const before = await helper.device(index);
+  await helper.lock(pid);
+  await onStage('locked');
+  await helper.checkpoint(pid, Math.max(1, deadline - performance.now()));
+  await onStage('checkpointed');
+  const after = await helper.device(index);
+  if (before.freeBytes === undefined || after.freeBytes === undefined) return undefined;
+  return Math.max(0, after.freeBytes - before.freeBytes);
+}
+
 /** Warms the engine and puts it to sleep; when this returns, its connection is about to be closed. */
 async function prepare(
   process: CapturableProcess,
   deadline: number,
   warmUps: (card: ModelCard) => RenderItem[],
+  onStage: (stage: CaptureStage) => Promise<void>,
 ): Promise<Hello> {
   const socket = await process.connect(deadline);
   const frames = readFrames(socket);
@@ -136,8 +181,18 @@ async function prepare(
       say({ type: 'render', id, items: [item], previews: false });
       await hear('done');
     }
+    await onStage('warm');
     say({ type: 'prepare' });
     await hear('prepared');
+    const pid = pidOf(process);
+    // A GPU's driver may have sockets of its own.
+    const sockets = await openSockets(pid);
+    socket.destroy();
+    while ((await openSockets(pid)) >= sockets) {
+      if (performance.now() >= deadline)
+        throw new EngineStalled(`the engine did not close its connection in time [engine=${pid}]`);
+      await setTimeout(CLOSING_PAUSE_MS);
+    }
     return hello;
   } finally {
     socket.destroy();

@@ -146,7 +146,9 @@ export async function dump(
   // In the engine's own mount namespace its files have the names that they will have again.
   const command = ['--target', String(pid), '--mount', '--wdns=/', criu.program];
   const options = ['dump', '--tree', String(pid), '--images-dir', images, '--work-dir', folder];
-  const child = spawn('nsenter', [...command, ...options, ...COMMON_OPTIONS, '--log-file', 'dump.log'], {
+  // Beside the images, for whoever wants to know why there are none: the folder goes with the engine.
+  const logFile = join(images, 'dump.log');
+  const child = spawn('nsenter', [...command, ...options, ...COMMON_OPTIONS, '--log-file', logFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
     ...(signal && { signal, killSignal: 'SIGKILL' }),
   });
@@ -158,8 +160,8 @@ export async function dump(
     child.once('error', reject);
     child.once('close', resolve);
   });
-  if (code === 0) return;
-  const reason = (await criuErrors(join(folder, 'dump.log'))) || said.trim();
+  if (code === 0) return rm(logFile, { force: true });
+  const reason = (await criuErrors(logFile)) || said.trim();
   throw new SnapshotInvalid(`CRIU can't capture the engine: ${reason} [engine=${pid}, exit=${code}]`);
 }
 
@@ -194,8 +196,11 @@ export function restoreCommand(criu: Criu, images: string, folder: string): stri
  */
 export const RESTORE_ENVIRONMENT = { CRIU_FAULT: '130' } as const;
 
-/** Control groups are the host's affair: a restored engine belongs to whoever restores it. */
-const COMMON_OPTIONS = ['--manage-cgroups=ignore', '-v2'];
+/**
+ * Control groups are the host's affair: a restored engine belongs to whoever restores it. Plugins would be looked for
+ * in a folder that has none: CRIU's own for CUDA calls the driver once more.
+ */
+const COMMON_OPTIONS = ['--manage-cgroups=ignore', '--libdir', ENGINE_RUN, '-v2'];
 
 /** What CRIU said was wrong; empty where it said nothing. */
 export async function criuErrors(logFile: string): Promise<string> {

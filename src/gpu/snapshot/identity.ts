@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageRoot, packageVersion } from '../../package-root.js';
 import { checkpointDigest } from '../checkpoint/digest.js';
+import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
 import type { Device } from '../runtime/session.js';
+import type { WeightOptions } from '../runtime/weight-options.js';
 import type { SnapshotIdentity } from './manifest.js';
 
 export interface EngineDescription {
@@ -16,6 +18,13 @@ export interface EngineDescription {
   readonly device: Device;
   readonly threads: number;
   readonly cacheFolder: string;
+  /** How weights get to a GPU. */
+  readonly weights?: WeightOptions;
+}
+
+/** The GPU's number, or undefined on the CPU. */
+export function gpuIndexOf({ device }: Pick<EngineDescription, 'device'>): number | undefined {
+  return device === 'cpu' ? undefined : Number(device.slice('cuda:'.length));
 }
 
 /** What an engine that is captured sees of the environment: what decides how its libraries compute, and nothing else. */
@@ -31,18 +40,28 @@ export function capturedEnvironment(environment: NodeJS.ProcessEnv = process.env
 
 /**
  * What an engine of this host would be made of.
- * @throws CheckpointInvalid
+ * @param facts of the GPU that it would be on
+ * @throws CheckpointInvalid, and what `facts` does
  */
-export async function identityOf(engine: EngineDescription): Promise<SnapshotIdentity> {
-  const { model, device, threads, cacheFolder } = engine;
+export async function identityOf(
+  engine: EngineDescription,
+  facts?: Promise<GpuFacts>,
+): Promise<SnapshotIdentity> {
+  const { model, device, threads, cacheFolder, weights } = engine;
   const checkpoint = await realpath(engine.checkpoint).catch(() => engine.checkpoint);
-  const [modelDigest, cpu] = await Promise.all([checkpointDigest(checkpoint, cacheFolder), cpuOf()]);
+  const [modelDigest, cpu, gpu] = await Promise.all([
+    checkpointDigest(checkpoint, cacheFolder),
+    cpuOf(),
+    facts,
+  ]);
   return {
     model,
     modelDigest,
     checkpoint,
     device,
     threads,
+    weights: weights ?? null,
+    gpu: gpu ? { name: gpu.name, driver: gpu.driver } : null,
     versions: {
       package: packageVersion(),
       node: process.versions.node,
@@ -56,8 +75,10 @@ export async function identityOf(engine: EngineDescription): Promise<SnapshotIde
 }
 
 /** One snapshot has this name. Whatever else may change makes it a stale one, not another one. */
-export function slotOf({ model, checkpoint, device, threads, cpu, kernel }: SnapshotIdentity): string {
-  const key = JSON.stringify([model, checkpoint, device, threads, cpu.model, cpu.flags, kernel]);
+export function slotOf(identity: SnapshotIdentity): string {
+  const { model, checkpoint, device, threads, cpu, kernel, gpu } = identity;
+  const machine = [cpu.model, cpu.flags, kernel, ...(gpu ? [gpu.name] : [])];
+  const key = JSON.stringify([model, checkpoint, device, threads, ...machine]);
   return `${model}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
 }
 
@@ -67,12 +88,15 @@ export interface Difference {
   readonly message: string;
 }
 
+/** What is the machine's, not ours. */
+const FOREIGN: ReadonlySet<keyof SnapshotIdentity> = new Set(['cpu', 'kernel', 'gpu']);
+
 /** What makes a snapshot useless here, or undefined. */
 export function differenceOf(theirs: SnapshotIdentity, ours: SnapshotIdentity): Difference | undefined {
   for (const field of Object.keys(ours) as (keyof SnapshotIdentity)[]) {
     const [was, is] = [canonical(theirs[field]), canonical(ours[field])];
     if (was === is) continue;
-    const kind = field === 'cpu' || field === 'kernel' ? 'foreign' : 'stale';
+    const kind = FOREIGN.has(field) ? 'foreign' : 'stale';
     return { kind, message: `${field} was ${shortened(was)}, is ${shortened(is)}` };
   }
   return undefined;

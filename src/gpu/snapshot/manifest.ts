@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ModelName } from '../../contract/request.js';
+import { WeightOptions } from '../runtime/weight-options.js';
 
 const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
 const Bytes = z.int().nonnegative();
@@ -15,6 +16,10 @@ export const SnapshotIdentity = z.strictObject({
   checkpoint: z.string(),
   device: z.string(),
   threads: z.int().positive(),
+  /** How its weights get to a GPU. */
+  weights: WeightOptions.nullable().default(null),
+  /** Kernels were chosen for this one, and the driver has state of its own in the process. */
+  gpu: z.strictObject({ name: z.string(), driver: z.string() }).nullable().default(null),
   versions: z.strictObject({ package: z.string(), node: z.string(), onnxruntime: z.string() }),
   /** Of the code that an engine has loaded, this package's and its dependencies'. */
   codeDigest: Digest,
@@ -35,8 +40,18 @@ export const SnapshotManifest = z.strictObject({
   graphDigest: Digest,
   criu: z.string(),
   glibc: z.string(),
-  /** None yet: the CPU runtime only. */
-  gpu: z.strictObject({ name: z.string(), driver: z.string() }).nullable(),
+  /** None where it was made on the CPU. */
+  gpu: z
+    .strictObject({
+      /** The very one that the engine was on. */
+      uuid: z.string(),
+      /**
+       * Bytes of device memory that the engine has without its weights: it needs them before it can be woken. Absent
+       * where the driver did not tell.
+       */
+      ownBytes: Bytes.optional(),
+    })
+    .nullable(),
   /** What the engine has mapped, by path. The dynamic loader and V8 hold pointers into these very files. */
   mappedFiles: z.record(z.string(), FileFacts),
   /** The images, by name. */

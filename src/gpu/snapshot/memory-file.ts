@@ -50,6 +50,7 @@ const REGULAR_FILE = 1n;
 /** Numbers of the fields that are read or changed, from CRIU's images/*.proto. */
 const MM = { vmas: 14 } as const;
 const VMA = { start: 1, end: 2, pgoff: 3, shmid: 4, prot: 5, flags: 6, status: 7 } as const;
+const PAGEMAP_HEAD = { pagesId: 1 } as const;
 const PAGEMAP = { vaddr: 1, compatPages: 2, inParent: 3, flags: 4, pages: 5 } as const;
 const FILE = { type: 1, id: 2, reg: 3 } as const;
 const REG = { id: 1, flags: 2, pos: 3, fown: 5, name: 6, size: 8, mode: 10 } as const;
@@ -86,6 +87,8 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
   const [pagemapHead, ...entries] = pagemap.messages;
   if (!mmMessage || !pagemapHead) throw new Error(`${images}: expected a memory map and a page map`);
 
+  // Shared memory has files of pages too.
+  const pagesName = `pages-${numberIn(decodeFields(pagemapHead), PAGEMAP_HEAD.pagesId) ?? 1n}.img`;
   const fileId =
     1n +
     files.messages.reduce((max, message) => bigMax(max, numberIn(decodeFields(message), FILE.id) ?? 0n), 0n);
@@ -94,7 +97,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
     field.number === MM.vmas && field.type === 2 ? [decodeFields(field.value)] : [],
   );
 
-  const pages = await open(file('pages-1.img'), 'r');
+  const pages = await open(file(pagesName), 'r');
   const kept = await open(file('pages.new'), 'wx', 0o600);
   const memory = await open(file(MEMORY_FILE), 'wx', 0o600);
   let mapped: Piece[] = [];
@@ -160,7 +163,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
       messages: [...files.messages, fileEntry(fileId, mappedAs, mappedBytes)],
     }),
   );
-  await rename(file('pages.new'), file('pages-1.img'));
+  await rename(file('pages.new'), file(pagesName));
   return { mappedBytes, copiedBytes: keptBytes, zeroBytes };
 }
 

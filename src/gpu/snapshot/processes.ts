@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
+import { EngineStalled } from '../../contract/errors.js';
 import type { EngineArguments } from '../engine/arguments.js';
-import { encodeFrame } from '../engine/frames.js';
+import { encodeFrame, readFrames } from '../engine/frames.js';
 import type { ParentMessage } from '../engine/protocol.js';
-import { EngineProcess, engineCommand, guards } from '../host/engine-process.js';
+import { EngineProcess, engineCommand, gpuEnvironment, guards } from '../host/engine-process.js';
 import { oomKills } from '../host/oom-killer.js';
 import {
   type Criu,
@@ -29,6 +30,8 @@ const run = promisify(execFile);
 export interface CapturableOptions {
   readonly criu: Criu;
   readonly arguments: Omit<EngineArguments, 'socket' | 'capture'>;
+  /** What is run as the engine. Default: the engine. */
+  readonly program?: string | undefined;
   readonly log: Logger;
 }
 
@@ -36,9 +39,10 @@ export interface CapturableOptions {
 export class CapturableProcess extends EngineProcess {
   #pid: number | undefined;
 
-  static async spawn({ criu, arguments: engine, log }: CapturableOptions): Promise<CapturableProcess> {
+  static async spawn(options: CapturableOptions): Promise<CapturableProcess> {
+    const { criu, arguments: engine, program, log } = options;
     const folder = await makePrivateRun(criu);
-    const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true });
+    const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true }, program);
     const child = spawnCommand(
       [...(await guards({})), ...capturableCommand(folder, command)],
       // io_uring can't be captured. LANG: no file of the user's locale has to be the same later.
@@ -46,6 +50,7 @@ export class CapturableProcess extends EngineProcess {
         ...capturedEnvironment(),
         LANG: 'C.UTF-8',
         ORT_DISABLE_TELEMETRY: '1',
+        ...(engine.device !== 'cpu' && gpuEnvironment(engine.cacheFolder)),
         UV_USE_IO_URING: '0',
         ...pathOnly(),
       },
@@ -73,6 +78,9 @@ export class CapturableProcess extends EngineProcess {
   }
 }
 
+/** @param pid of the engine, as this process sees it */
+export type TakeDevice = (pid: number, deadline: number) => Promise<void>;
+
 export interface RestoreOptions {
   readonly criu: Criu;
   /** A snapshot's folder: locked, shared, while the engine lives. */
@@ -89,6 +97,7 @@ export interface RestoreOptions {
 export class RestoredProcess extends EngineProcess {
   #pid: number | undefined;
   #parent: Socket | undefined;
+  #takeDevice: TakeDevice | undefined;
   readonly #startedAt = Date.now();
 
   private constructor(
@@ -126,8 +135,19 @@ export class RestoredProcess extends EngineProcess {
     return this.#pid;
   }
 
+  /** @param take gives a GPU's engine its device back; called before it is woken, and not before it runs */
+  takesDevice(take: TakeDevice): void {
+    this.#takeDevice = take;
+  }
+
   /** The engine answers as soon as CRIU lets it go on: its socket is there before. */
   override async connect(deadline: number): Promise<Socket> {
+    if (this.#takeDevice) {
+      await this.#running(deadline);
+      const { pid } = this;
+      if (pid === undefined) throw await this.obituary('before it had its device');
+      await this.#takeDevice(pid, deadline);
+    }
     const socket = await super.connect(deadline);
     this.#parent = socket;
     const wake: ParentMessage = {
@@ -141,6 +161,27 @@ export class RestoredProcess extends EngineProcess {
       await run('prlimit', ['--pid', String(this.pid), `--data=${memoryLimitBytes}`]);
     }
     return socket;
+  }
+
+  /** Resolves when the engine runs, by a question that takes no device to answer. */
+  async #running(deadline: number): Promise<void> {
+    const socket = await super.connect(deadline);
+    const late = globalThis.setTimeout(() => socket.destroy(), Math.max(0, deadline - performance.now()));
+    try {
+      for (const part of encodeFrame({ type: 'stats', id: 0 } satisfies ParentMessage)) socket.write(part);
+      const frame = await readFrames(socket)
+        .next()
+        .catch(() => undefined);
+      if (frame && !frame.done) return;
+    } finally {
+      clearTimeout(late);
+      socket.destroy();
+    }
+    if (performance.now() >= deadline) {
+      throw new EngineStalled(`the restored engine did not run in time [engine=${this.pid}]`);
+    }
+    await this.kill();
+    throw await this.obituary('while it was restored');
   }
 
   /** Once it has answered nobody needs its files any more: a host that is killed later leaves none behind. */
@@ -235,11 +276,13 @@ export async function openSockets(pid: number): Promise<number> {
   return (await Promise.all(targets)).filter((target) => target.startsWith('socket:')).length;
 }
 
-/** The files that a process has mapped. */
+/** The files that a process has mapped; devices are none. */
 export async function mappedFilesOf(pid: number): Promise<string[]> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
   const paths = maps.split('\n').flatMap((line) => /^(?:\S+\s+){5}(\/.*)$/.exec(line)?.[1] ?? []);
-  return [...new Set(paths)].sort();
+  return [...new Set(paths)]
+    .filter((path) => !path.startsWith('/dev/') || path.startsWith('/dev/shm/'))
+    .sort();
 }
 
 /** Bytes of a process's memory that are no file's. */

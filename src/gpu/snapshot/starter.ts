@@ -1,11 +1,21 @@
 import type { Logger } from 'pino';
-import { CheckpointInvalid, DeviceBusy, EngineStalled } from '../../contract/errors.js';
+import {
+  CheckpointInvalid,
+  DeviceBusy,
+  EngineCrashed,
+  EngineStalled,
+  OutOfMemory,
+  SnapshotInvalid,
+} from '../../contract/errors.js';
 import type { Hello } from '../engine/protocol.js';
 import { EngineConnection } from '../host/engine-connection.js';
 import { FreshProcess } from '../host/engine-process.js';
+import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
 import { type CaptureOptions, captureSnapshot, warmUpOf } from './capture.js';
+import { CheckpointHelper, DriverRefusal } from './checkpoint-helper.js';
 import { type Criu, findCriu } from './criu.js';
-import { type EngineDescription, identityOf, slotOf } from './identity.js';
+import { type EngineDescription, gpuIndexOf, identityOf, slotOf } from './identity.js';
+import { withLock } from './lock.js';
 import type { SnapshotIdentity, SnapshotManifest } from './manifest.js';
 import { RestoredProcess } from './processes.js';
 import type { StartMode } from './start-mode.js';
@@ -44,9 +54,16 @@ export interface SnapshotStarterOptions {
   readonly lockFile?: string;
   readonly memoryLimitBytes?: number;
   /** Options of a capture, for measurements. */
-  readonly capture?: Pick<CaptureOptions, 'warmUps'>;
+  readonly capture?: Pick<CaptureOptions, 'warmUps' | 'onStage' | 'timeoutMs'>;
+  /** What is run as the engine, and as the checkpoint helper, for tests. Default: those of this package. */
+  readonly programs?: { readonly engine?: string; readonly helper?: readonly string[] };
+  /** Hears how far a restore is, for measurements. @param pid of the engine */
+  readonly onStage?: (stage: RestoreStage, pid: number) => Promise<void> | void;
   readonly log: Logger;
 }
+
+/** What is done: CRIU has let the engine go on; its device is restored; CUDA calls go on. */
+export type RestoreStage = 'running' | 'restored' | 'unlocked';
 
 export interface RestoredEngine {
   readonly process: RestoredProcess;
@@ -86,23 +103,25 @@ export class SnapshotStarter {
     const { store, log, mode, engine } = this.options;
     const began = performance.now();
     const criu = await this.#findCriu();
+    const gpu = await this.#openGpu();
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
-    const early = last && (await this.#prepare(criu, last));
+    const early = last && (await this.#prepare(criu, last, gpu));
     early?.begin();
     let begun: RestoredProcess | undefined = early;
     let slot: string | undefined;
     try {
-      const identity = await identityOf(engine);
+      const identity = await identityOf(engine, gpu?.facts);
       slot = slotOf(identity);
       const isEarly = last?.slot === slot;
       if (!isEarly) await early?.kill();
       // Namespaces and mounts take as long as the checks: they are made meanwhile.
-      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot));
+      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot), gpu);
       begun = process;
       const snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
       await store.check(snapshot, identity);
+      if (gpu) await this.#takeDevice(process, gpu, snapshot);
       if (!isEarly) process.begin();
       log.debug({ slot, isEarly, ms: performance.now() - began }, 'restore begun, snapshot checked');
       return {
@@ -113,19 +132,64 @@ export class SnapshotStarter {
       };
     } catch (error) {
       await begun?.kill();
+      await gpu?.helper.close();
       if (last) await store.forgetLastGood(engine);
-      throw slot === undefined ? error : await this.#refuse(slot, error);
+      // Engines have said nothing yet: these are the helper's.
+      const isHelpers = [DriverRefusal, EngineStalled, EngineCrashed].some((kind) => error instanceof kind);
+      const reason = isHelpers ? unusable(error) : error;
+      throw slot === undefined ? reason : await this.#refuse(slot, reason);
     }
   }
 
-  async #prepare(criu: Criu, place: SnapshotPlace): Promise<RestoredProcess> {
+  async #prepare(criu: Criu, place: SnapshotPlace, gpu: Gpu | undefined): Promise<RestoredProcess> {
     const { lockFile, memoryLimitBytes, log } = this.options;
-    return RestoredProcess.prepare({
+    const process = await RestoredProcess.prepare({
       criu,
       ...place,
       ...(lockFile !== undefined && { lockFile }),
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       log,
+    });
+    // However it ends: a helper has nothing to do without it.
+    void process.ended.then(() => gpu?.helper.close());
+    return process;
+  }
+
+  /** Begins to ask the driver for the GPU, which takes a quarter of a second. */
+  async #openGpu(): Promise<Gpu | undefined> {
+    const index = gpuIndexOf(this.options.engine);
+    if (index === undefined) return undefined;
+    const helper = await CheckpointHelper.start(this.options.programs?.helper);
+    const facts = helper.device(index);
+    facts.catch(() => {});
+    return { helper, facts };
+  }
+
+  /**
+   * Sees to it that the process gets its device back before it is woken.
+   * @throws Unusable where the device has no room for it: the driver would never return
+   */
+  async #takeDevice(process: RestoredProcess, { helper, facts }: Gpu, { manifest }: Snapshot): Promise<void> {
+    const { onStage = () => {} } = this.options;
+    const { name, uuid, freeBytes } = await facts;
+    const { ownBytes, uuid: capturedOn = uuid } = manifest.gpu ?? {};
+    if (freeBytes !== undefined && ownBytes !== undefined && freeBytes < ownBytes) {
+      throw new Unusable(
+        'no-room',
+        `the engine needs ${megabytes(ownBytes)} of device memory beside its weights, ${name} has ${megabytes(freeBytes)} free [needed=${ownBytes}, free=${freeBytes}]`,
+      );
+    }
+    process.takesDevice(async (pid, deadline) => {
+      const left = () => Math.max(1, Math.ceil(deadline - performance.now()));
+      try {
+        await onStage('running', pid);
+        await helper.restore(pid, left(), capturedOn === uuid ? undefined : { from: capturedOn, to: uuid });
+        await onStage('restored', pid);
+        await helper.unlock(pid, left());
+        await onStage('unlocked', pid);
+      } finally {
+        void helper.close();
+      }
     });
   }
 
@@ -149,10 +213,10 @@ export class SnapshotStarter {
 
   async #failed({ slot, manifest }: Snapshot, error: unknown): Promise<Unusable> {
     const { store, engine } = this.options;
-    const reason =
-      error instanceof Unusable ? error.reason : error instanceof EngineStalled ? 'timeout' : 'failed';
-    const message = error instanceof Error ? error.message : String(error);
+    const { reason, message } = unusable(error);
     await store.forgetLastGood(engine);
+    // Which says nothing of the snapshot.
+    if (reason === 'no-room') return new Unusable(reason, message, { cause: error });
     await store.learn(slot, manifest.id, ({ failures }) => ({
       failures: failures + 1,
       lastFailure: message,
@@ -164,30 +228,44 @@ export class SnapshotStarter {
    * Makes the snapshot, where there is none, and measures both ways to start once.
    * @returns undefined where another process is making it and `wait` is not set, or where it is disabled and `replace` is not
    */
-  async create(
-    options: {
-      readonly wait?: boolean;
-      readonly replace?: boolean;
-      readonly measure?: boolean;
-      readonly signal?: AbortSignal;
-    } = {},
-  ): Promise<{ slot: string; manifest: SnapshotManifest; experience: Experience } | undefined> {
-    const { store, engine, log } = this.options;
-    const [criu, identity] = await Promise.all([this.#findCriu(), identityOf(engine)]);
+  async create(options: CreateOptions = {}): Promise<CreatedSnapshot | undefined> {
+    const criu = await this.#findCriu();
+    const gpu = await this.#openGpu();
+    try {
+      return await this.#create(criu, gpu, options);
+    } catch (error) {
+      throw error instanceof DriverRefusal ? new SnapshotInvalid(error.message, { cause: error }) : error;
+    } finally {
+      await gpu?.helper.close();
+    }
+  }
+
+  async #create(
+    criu: Criu,
+    gpu: Gpu | undefined,
+    options: CreateOptions,
+  ): Promise<CreatedSnapshot | undefined> {
+    const { store, engine, lockFile, programs, log } = this.options;
+    const identity = await identityOf(engine, gpu?.facts);
     const slot = slotOf(identity);
     const present = await this.#present(slot, identity);
     if (present?.isDisabled && !options.replace) return undefined;
     const build = async (folder: string): Promise<SnapshotManifest> => {
       const began = performance.now();
-      const manifest = await captureSnapshot(folder, {
-        ...this.options.capture,
-        criu,
-        engine,
-        identity,
-        digests: store.digests,
-        ...(options.signal && { signal: options.signal }),
-        log,
-      });
+      const facts = await gpu?.facts;
+      const capture = () =>
+        captureSnapshot(folder, {
+          ...this.options.capture,
+          criu,
+          engine,
+          program: programs?.engine,
+          identity,
+          digests: store.digests,
+          ...(gpu && facts && { gpu: { helper: gpu.helper, facts } }),
+          ...(options.signal && { signal: options.signal }),
+          log,
+        });
+      const manifest = await alone(lockFile, capture);
       log.info({ slot, ms: Math.round(performance.now() - began), ...manifest.memory }, 'snapshot captured');
       return manifest;
     };
@@ -214,7 +292,14 @@ export class SnapshotStarter {
     const { experience } = await store.open(slot);
     if (experience.measured) return;
     const restored = await this.#forMeasurement();
-    const fresh = () => FreshProcess.spawn({ arguments: { ...engine, logLevel: log.level }, log });
+    const { lockFile, programs } = this.options;
+    const fresh = () =>
+      FreshProcess.spawn({
+        arguments: { ...engine, logLevel: log.level },
+        program: programs?.engine,
+        ...(lockFile !== undefined && { lockFile }),
+        log,
+      });
     const times = { fresh: [] as number[], restored: [] as number[] };
     for (let round = 0; round < MEASURED_ROUNDS; round++) {
       times.fresh.push(await timeToPicture(fresh, signal));
@@ -256,6 +341,56 @@ export class SnapshotStarter {
       await this.options.store.setAside(slot, error);
     return error;
   }
+}
+
+/** A GPU, and who makes the driver's calls. */
+interface Gpu {
+  readonly helper: CheckpointHelper;
+  readonly facts: Promise<GpuFacts>;
+}
+
+export interface CreateOptions {
+  /** Whether to wait for another process that makes it. Default: false. */
+  readonly wait?: boolean;
+  /** Whether to make it anew where there is one. Default: false. */
+  readonly replace?: boolean;
+  /** Whether to measure both ways to start. Default: false. */
+  readonly measure?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface CreatedSnapshot {
+  readonly slot: string;
+  readonly manifest: SnapshotManifest;
+  readonly experience: Experience;
+}
+
+/**
+ * While nobody else's engine has the device. The lock is not the captured engine's own: it would be captured too.
+ * @throws DeviceBusy
+ */
+async function alone<T>(lockFile: string | undefined, work: () => Promise<T>): Promise<T> {
+  if (lockFile === undefined) return work();
+  const done = await withLock(lockFile, work);
+  if (!done) throw new DeviceBusy('another engine runs on this device; end it, and make the snapshot then');
+  return done.value;
+}
+
+/** What a restore that failed so is counted as. */
+function unusable(error: unknown): Unusable {
+  if (error instanceof Unusable) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new Unusable(reasonOf(error), message, { cause: error });
+}
+
+function reasonOf(error: unknown): FallbackReason {
+  if (error instanceof OutOfMemory) return 'no-room';
+  if (error instanceof DriverRefusal) return error.kind === 'refused' ? 'failed' : error.kind;
+  return error instanceof EngineStalled ? 'timeout' : 'failed';
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
 }
 
 /** @throws Unusable */

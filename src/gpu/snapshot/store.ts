@@ -27,6 +27,8 @@ export const FALLBACK_REASONS = [
   'stale',
   /** Made on another kind of machine. */
   'foreign',
+  /** The GPU has less memory free than the engine needs. */
+  'no-room',
   /** CRIU or the engine failed. */
   'failed',
   /** It did not answer within its deadline. */

@@ -131,7 +131,8 @@ function readCudaVersion(functions: CudaFunctions): string {
   return versionOf(version[0] ?? 0);
 }
 
-function loadCuda(): LibraryHandle {
+/** @throws DeviceLost where there is no driver */
+export function loadCuda(): LibraryHandle {
   try {
     return loadLibrary(LIBRARY);
   } catch (cause) {

@@ -60,7 +60,7 @@ export class DeviceRuntime implements Runtime {
   readonly #transfers: Transfers;
   /** Files of all weights. */
   readonly #files = new Set<string>();
-  readonly #stopKeeping = new AbortController();
+  #stopKeeping = new AbortController();
   #keeping: Promise<readonly string[]> = Promise.resolve([]);
   #stopStreaming = new AbortController();
   /** Of the files, when they were opened. */
@@ -120,6 +120,7 @@ export class DeviceRuntime implements Runtime {
 
   keepWeights(): Promise<readonly string[]> {
     const { cache } = this.options;
+    this.#stopKeeping = new AbortController();
     if (cache) this.#keeping = cache.keep(this.#files, { signal: this.#stopKeeping.signal });
     return this.#keeping;
   }
@@ -164,6 +165,7 @@ export class DeviceRuntime implements Runtime {
     if (this.#isReleased) return 0;
     this.#isReleased = true;
     const reason = 'the weights were released';
+    await this.#stopKeepingWeights(reason);
     await this.#settle(reason);
     await this.guarded(async () => {
       for (const session of this.#sessions) await session.shrink();
@@ -175,6 +177,7 @@ export class DeviceRuntime implements Runtime {
       component.ready = Promise.reject(new Error(reason));
       component.ready.catch(() => {});
     }
+    await this.#transfers.rest();
     return bytes;
   }
 
@@ -194,8 +197,7 @@ export class DeviceRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
-    this.#stopKeeping.abort(new Error('the runtime was closed'));
-    await this.#keeping.catch(() => {});
+    await this.#stopKeepingWeights('the runtime was closed');
     await this.#settle('the runtime was closed');
     for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
@@ -274,6 +276,11 @@ export class DeviceRuntime implements Runtime {
     );
     const needed = [...places.values()].reduce((sum, length) => sum + length, 0);
     return noRoomFor("the model's weights", needed, this.options.driver.facts, freeBytes, cause);
+  }
+
+  async #stopKeepingWeights(reason: string): Promise<void> {
+    this.#stopKeeping.abort(new Error(reason));
+    await this.#keeping.catch(() => {});
   }
 
   /** Until nothing reads or writes the arenas any more. */
@@ -470,6 +477,14 @@ class Transfers {
         throw error;
       }
       return buffer;
+    });
+  }
+
+  /** Gives back what is had again when it is needed. */
+  async rest(): Promise<void> {
+    await this.#turns.take(async () => {
+      this.#pinned?.close();
+      this.#pinned = undefined;
     });
   }
 

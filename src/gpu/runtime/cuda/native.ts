@@ -33,6 +33,11 @@ export function bytesAt(address: Pointer, length: number): Uint8Array {
   return new Uint8Array(koffi.view(address, length));
 }
 
+/** Where an array's bytes are: good while the array is held, and its memory is not moved, as none of a `Buffer`'s is. */
+export function addressOf(bytes: Uint8Array): Pointer {
+  return koffi.address(bytes);
+}
+
 /** The text at an address, which ends with a zero byte. */
 export function textAt(address: Pointer): string {
   return koffi.decode(address, 'char', -1) as string;
