@@ -16,11 +16,13 @@
  *
  * Every step has a deadline; what the kernel and CRIU say of one that failed is printed. Ends with 1 where one did.
  */
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { pino } from 'pino';
@@ -36,9 +38,10 @@ import { identityOf, slotOf } from '../../src/gpu/snapshot/identity.js';
 import { type SnapshotManifest, sizeOf } from '../../src/gpu/snapshot/manifest.js';
 import { CapturableProcess } from '../../src/gpu/snapshot/processes.js';
 import { requirements } from '../../src/gpu/snapshot/requirements.js';
-import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
-import { openSnapshotStore } from '../../src/gpu/snapshot/store.js';
+import { SnapshotStarter, type SnapshotStarterOptions } from '../../src/gpu/snapshot/starter.js';
+import { openSnapshotStore, Unusable } from '../../src/gpu/snapshot/store.js';
 import { packageRoot } from '../../src/package-root.js';
+import type { CheckpointProcess } from '../../test/support/checkpoint-process-options.js';
 
 const run = promisify(execFile);
 
@@ -49,7 +52,7 @@ const { values } = parseArgs({
     checkpoint: { type: 'string' },
     device: { type: 'string', default: 'cuda:0' },
     restores: { type: 'string', default: '3' },
-    cases: { type: 'string', default: 'fresh,driver,capture,restore' },
+    cases: { type: 'string', default: 'fresh,driver,capture,restore,no-room' },
     /** Seconds of one step, and of everything. */
     patience: { type: 'string', default: '90' },
     limit: { type: 'string', default: '420' },
@@ -94,6 +97,8 @@ async function step<T>(name: string, work: () => Promise<T>, tell?: (value: T) =
     return value;
   } catch (error) {
     print(`FAIL  ${name} after ${Math.round(performance.now() - from)} ms: ${messageOf(error)}`);
+    // As long as there is something to look at.
+    await diagnoseOnce();
     throw error;
   } finally {
     clearTimeout(timer);
@@ -103,15 +108,23 @@ async function step<T>(name: string, work: () => Promise<T>, tell?: (value: T) =
 /** A case goes wrong by itself. */
 async function attempt(name: string, work: () => Promise<void>): Promise<boolean> {
   print(`== ${name}`);
+  isDiagnosed = false;
   try {
     await work();
     return true;
   } catch (error) {
     failures++;
     if (values.verbose) print(String(error instanceof Error ? error.stack : error));
-    await diagnose().catch((reason: unknown) => print(`no diagnosis: ${messageOf(reason)}`));
+    await diagnoseOnce();
     return false;
   }
+}
+
+let isDiagnosed = false;
+async function diagnoseOnce(): Promise<void> {
+  if (isDiagnosed) return;
+  isDiagnosed = true;
+  await diagnose().catch((reason: unknown) => print(`no diagnosis: ${messageOf(reason)}`));
 }
 
 function messageOf(error: unknown): string {
@@ -124,10 +137,10 @@ function messageOf(error: unknown): string {
 async function diagnose(): Promise<void> {
   const pid = engineAtWork?.pid;
   const folder = engineAtWork?.folder;
-  if (pid !== undefined) await describeProcess(pid, true);
+  if (pid !== undefined && existsSync(`/proc/${pid}`)) await describeProcess(pid, true);
   if (folder !== undefined) await tail(join(folder, 'restore.log'));
   await tail(join(captureFolder, IMAGES, 'dump.log'));
-  await sh('dmesg 2>/dev/null | tail -n 15');
+  await sh("dmesg 2>/dev/null | grep -iE 'nvrm|nvidia|xid|criu|segfault|killed' | tail -n 15");
 }
 
 async function tail(file: string, lines = 40): Promise<void> {
@@ -183,6 +196,11 @@ async function freeMemory(helper: CheckpointHelper): Promise<string> {
   return `${megabytes(freeBytes)} of device memory free`;
 }
 
+const checkpointProcess = (options: CheckpointProcess) => [
+  process.execPath,
+  support('checkpoint-process'),
+  JSON.stringify(options),
+];
 const support = (name: string) => fileURLToPath(new URL(`../../test/support/${name}.js`, import.meta.url));
 const programs = isDry
   ? { engine: support('memory-engine-process'), helper: [process.execPath, support('checkpoint-process')] }
@@ -331,7 +349,6 @@ async function driverOnly(): Promise<void> {
 }
 
 const store = openSnapshotStore({ cacheFolder, log });
-const rows: string[] = [];
 
 async function capture(): Promise<void> {
   const helper = await openHelper();
@@ -356,7 +373,6 @@ async function capture(): Promise<void> {
         current = `capture, after: ${stage}`;
         engineAtWork = { pid, folder: captureFolder };
         print(`ok    capture: ${stage}, ${Math.round(performance.now() - since)} ms`);
-        rows.push(`capture ${stage} ${Math.round(performance.now() - since)} ms`);
         if (stage === 'prepared' || stage === 'checkpointed') {
           print(`    ${await freeMemory(helper)}`);
           await describeProcess(pid);
@@ -410,6 +426,90 @@ async function restore(): Promise<void> {
   }
 }
 
+/** Another process has almost all of the device's memory. */
+async function noRoom(): Promise<void> {
+  const ballast = isDry
+    ? undefined
+    : await step(
+        'ballast',
+        () => fillDevice(),
+        (held) => held.told,
+      );
+  const helper = (options: CheckpointProcess) => (isDry ? { helper: checkpointProcess(options) } : {});
+  try {
+    const starter = starterFor('no room', { ...programs, ...helper({ freeBytes: 1000 }) });
+    const told = await step(
+      'a restore that has no room is refused',
+      () => refusal(starter.restore()),
+      String,
+    );
+    if (!(told instanceof Unusable) || told.reason !== 'no-room') throw new Error('expected no-room');
+
+    const [slot] = await readdir(join(cacheFolder, 'snapshots')).then((names) =>
+      names.filter((name) => name.startsWith('klein-')),
+    );
+    const file = join(cacheFolder, 'snapshots', slot ?? '', 'manifest.json');
+    const manifest = await readFile(file, 'utf8');
+    const { gpu, ...rest } = JSON.parse(manifest) as SnapshotManifest;
+    await writeFile(file, JSON.stringify({ ...rest, gpu: { uuid: gpu?.uuid } }));
+    try {
+      const unwary = starterFor('no room', { ...programs, ...helper({ hangsAt: 'restore' }) }, HANG_MS);
+      const restored = await step('one that does not know: begun', () => unwary.restore());
+      engineAtWork = restored.process;
+      const error = await step(
+        'one that does not know: ended',
+        () => refusal(EngineConnection.greet(restored.process, restored.deadline, PATIENCE)),
+        messageOf,
+      );
+      const { pid } = restored.process;
+      print(`    counted as ${(await restored.failed(error)).reason}`);
+      if (pid !== undefined) await describeProcess(pid);
+      await step('one that does not know: killed', () => restored.process.kill());
+      // One that has ended, and that nobody has asked about, has nothing any more.
+      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State: gone');
+      print(`    ${/^State:.*$/m.exec(status)?.[0].replace(/\s+/g, ' ')}`);
+      if (!/^State:\s+(gone|Z|X)/m.test(status)) throw new Error('expected the engine to be gone');
+    } finally {
+      await writeFile(file, manifest);
+    }
+  } finally {
+    ballast?.child.kill('SIGKILL');
+  }
+}
+
+const HANG_MS = 6_000;
+
+function starterFor(
+  name: string,
+  those: SnapshotStarterOptions['programs'] = {},
+  restoreTimeoutMs = patienceMs,
+) {
+  return new SnapshotStarter({
+    ...{ mode: 'snapshot', engine, criu, store, programs: those, log, restoreTimeoutMs },
+    onStage: (stage) => print(`ok    ${name}: ${stage}`),
+  });
+}
+
+/** What it is rejected with. */
+async function refusal(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => {
+      throw new Error('expected it to fail');
+    },
+    (error: unknown) => error,
+  );
+}
+
+async function fillDevice(): Promise<{ child: ChildProcess; told: string }> {
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('ballast.js', import.meta.url)), String(index), '200'],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  const [told] = (await once(createInterface(child.stdout), 'line')) as [string];
+  return { child, told };
+}
+
 /** A log whose folder goes with the process that it is about. */
 function watchLog(file: string) {
   let text = '';
@@ -426,7 +526,13 @@ function watchLog(file: string) {
   };
 }
 
-const cases: Record<string, () => Promise<void>> = { fresh, driver: driverOnly, capture, restore };
+const cases: Record<string, () => Promise<void>> = {
+  fresh,
+  driver: driverOnly,
+  capture,
+  restore,
+  'no-room': noRoom,
+};
 
 const found = (await findCriu(projectCache())) ?? (await findCriu(''));
 print(`kernel ${release()}, node ${process.versions.node}, CRIU ${found?.version ?? 'missing'}`);
