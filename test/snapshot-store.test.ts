@@ -21,12 +21,8 @@ import { pino } from 'pino';
 import { FileDigests } from '../src/gpu/snapshot/file-digests.js';
 import { type SnapshotManifest, sizeOf } from '../src/gpu/snapshot/manifest.js';
 import { RestoredProcess } from '../src/gpu/snapshot/processes.js';
-import {
-  type FallbackReason,
-  MOST_FAILURES,
-  openSnapshotStore,
-  Unusable,
-} from '../src/gpu/snapshot/store.js';
+import { MOST_FAILURES, openSnapshotStore } from '../src/gpu/snapshot/store.js';
+import { type FallbackReason, Unusable } from '../src/gpu/snapshot/unusable.js';
 import { isRunning, smallItem } from './support/engine.js';
 import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';

@@ -23,6 +23,7 @@ import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promi
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { pino } from 'pino';
@@ -34,12 +35,14 @@ import { type EngineProcess, FreshProcess } from '../../src/gpu/host/engine-proc
 import { captureSnapshot, IMAGES, warmUpOf } from '../../src/gpu/snapshot/capture.js';
 import { CheckpointHelper } from '../../src/gpu/snapshot/checkpoint-helper.js';
 import { findCriu } from '../../src/gpu/snapshot/criu.js';
+import { EngineGpu } from '../../src/gpu/snapshot/engine-gpu.js';
 import { identityOf, slotOf } from '../../src/gpu/snapshot/identity.js';
 import { type SnapshotManifest, sizeOf } from '../../src/gpu/snapshot/manifest.js';
 import { CapturableProcess } from '../../src/gpu/snapshot/processes.js';
 import { requirements } from '../../src/gpu/snapshot/requirements.js';
 import { SnapshotStarter, type SnapshotStarterOptions } from '../../src/gpu/snapshot/starter.js';
-import { openSnapshotStore, Unusable } from '../../src/gpu/snapshot/store.js';
+import { openSnapshotStore } from '../../src/gpu/snapshot/store.js';
+import { Unusable } from '../../src/gpu/snapshot/unusable.js';
 import { packageRoot } from '../../src/package-root.js';
 import type { CheckpointProcess } from '../../test/support/checkpoint-process-options.js';
 
@@ -352,12 +355,13 @@ const store = openSnapshotStore({ cacheFolder, log });
 
 async function capture(): Promise<void> {
   const helper = await openHelper();
-  const facts = await step(
+  await step(
     'the driver’s helper',
     () => helper.device(index),
-    (gpu) => JSON.stringify(gpu),
+    (facts) => JSON.stringify(facts),
   );
-  const identity = await step('identity', () => identityOf(engine, Promise.resolve(facts)));
+  const gpu = new EngineGpu(index, programs.helper);
+  const identity = await step('identity', () => identityOf(engine, gpu.kind()));
   let since = performance.now();
   const build = async (folder: string): Promise<SnapshotManifest> => {
     // Not the store's own folder, which is removed where a capture fails.
@@ -366,7 +370,7 @@ async function capture(): Promise<void> {
     const manifest = await captureSnapshot(captureFolder, {
       ...{ criu, engine, identity, log },
       program: programs.engine,
-      gpu: { helper, facts },
+      gpu,
       digests: store.digests,
       timeoutMs: patienceMs,
       async onStage(stage, pid) {
@@ -396,6 +400,7 @@ async function capture(): Promise<void> {
     }
     print(`    mapped files: ${Object.keys(manifest.mappedFiles).length}`);
   } finally {
+    await gpu.close();
     await helper.close();
   }
 }
@@ -438,11 +443,13 @@ async function noRoom(): Promise<void> {
   const helper = (options: CheckpointProcess) => (isDry ? { helper: checkpointProcess(options) } : {});
   try {
     const starter = starterFor('no room', { ...programs, ...helper({ freeBytes: 1000 }) });
+    const refused = await step('a restore that has no room: begun', () => starter.restore());
     const told = await step(
       'a restore that has no room is refused',
-      () => refusal(starter.restore()),
+      () => refusal(EngineConnection.greet(refused.process, refused.deadline, PATIENCE)),
       String,
     );
+    await refused.process.kill();
     if (!(told instanceof Unusable) || told.reason !== 'no-room') throw new Error('expected no-room');
 
     const [slot] = await readdir(join(cacheFolder, 'snapshots')).then((names) =>
@@ -465,10 +472,7 @@ async function noRoom(): Promise<void> {
       print(`    counted as ${(await restored.failed(error)).reason}`);
       if (pid !== undefined) await describeProcess(pid);
       await step('one that does not know: killed', () => restored.process.kill());
-      // One that has ended, and that nobody has asked about, has nothing any more.
-      const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => 'State: gone');
-      print(`    ${/^State:.*$/m.exec(status)?.[0].replace(/\s+/g, ' ')}`);
-      if (!/^State:\s+(gone|Z|X)/m.test(status)) throw new Error('expected the engine to be gone');
+      await step('one that does not know: gone', () => gone(pid));
     } finally {
       await writeFile(file, manifest);
     }
@@ -488,6 +492,15 @@ function starterFor(
     ...{ mode: 'snapshot', engine, criu, store, programs: those, log, restoreTimeoutMs },
     onStage: (stage) => print(`ok    ${name}: ${stage}`),
   });
+}
+
+/** Resolves when a process has ended, whoever has asked about it by now. */
+async function gone(pid: number | undefined): Promise<void> {
+  for (;;) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    if (status === '' || /^State:\s+[ZX]/m.test(status)) return;
+    await sleep(20);
+  }
 }
 
 /** What it is rejected with. */

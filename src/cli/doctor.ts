@@ -59,7 +59,16 @@ async function findingsOf(device: Device): Promise<readonly Finding[]> {
     return [{ name: 'CPU', isMet: true, found: model, remedy: 'nothing: it needs no other library' }];
   }
   const { gpuRequirements } = await import('../gpu/runtime/cuda/requirements.js');
-  return gpuRequirements(Number(device.slice('cuda:'.length)));
+  const [gpu, snapshots] = await Promise.all([
+    gpuRequirements(Number(device.slice('cuda:'.length))),
+    requirements(cacheFolder()),
+  ]);
+  // Pictures are drawn without them too.
+  const missing = snapshots.filter(({ isMet }) => !isMet);
+  return [
+    ...gpu,
+    ...missing.map((found) => ({ ...found, name: `${found.name}, for snapshots`, isOptional: true })),
+  ];
 }
 
 /** How a diagnosis ends. */

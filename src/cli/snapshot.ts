@@ -2,6 +2,9 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { parse } from '../contract/parse.js';
 import { ModelName } from '../contract/request.js';
+import { DeviceName } from '../gpu/engine/device-name.js';
+import { deviceLockFile } from '../gpu/host/device-lock.js';
+import { weightOptionsFor } from '../gpu/runtime/weight-options.js';
 import { type SnapshotManifest, sizeOf } from '../gpu/snapshot/manifest.js';
 import { SnapshotStarter } from '../gpu/snapshot/starter.js';
 import { type ListedSnapshot, openSnapshotStore, type SnapshotStore } from '../gpu/snapshot/store.js';
@@ -27,7 +30,10 @@ Engines that are captured once, loaded and warm, and from which workers start in
 create:
   --model NAME         the model (default: emoji)
   --checkpoint DIR     that model's folder (default: the one that comes with this package)
+  --device DEVICE      cpu (default), or the GPU of that number: cuda:0; no worker may run on it meanwhile
   --threads N          threads of the CPU runtime (default: all); a worker needs the same
+  --stream-buffer MIB, --host-cache GIB
+                       how weights get to a GPU; a worker needs the same
   --replace            also where there is one already
 
 prune:
@@ -37,11 +43,17 @@ prune:
 
 const ACTIONS = ['create', 'list', 'verify', 'prune'] as const;
 
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
 const Options = z.object({
   action: z.enum(ACTIONS, `expected one of ${ACTIONS.join(', ')}`),
   model: ModelName.default('emoji'),
   checkpoint: z.string().optional(),
+  device: DeviceName.default('cpu'),
   threads: z.int().min(1).max(1024).optional(),
+  'stream-buffer': z.int().min(1).max(65_536).optional(),
+  'host-cache': z.number().positive().max(65_536).optional(),
   olderThan: z.number().nonnegative().default(30),
   largerThan: z.number().nonnegative().optional(),
 });
@@ -51,7 +63,10 @@ const DAY_MS = 86_400_000;
 
 /** `temporal-diffusion snapshot`: makes and keeps what workers start from. */
 export async function snapshot(argv: readonly string[]): Promise<void> {
-  const names = ['model', 'checkpoint', 'threads', 'snapshots', 'older-than', 'larger-than'] as const;
+  const names = [
+    ...(['model', 'checkpoint', 'device', 'threads', 'stream-buffer', 'host-cache'] as const),
+    ...(['snapshots', 'older-than', 'larger-than'] as const),
+  ];
   const { texts, flags, positionals } = parseArguments(argv, names, ['json', 'replace', 'verbose']);
   const [action, ...rest] = positionals;
   if (rest.length > 0) throw new UsageError(`expected one action, got ${positionals.join(' ')}`);
@@ -59,6 +74,8 @@ export async function snapshot(argv: readonly string[]): Promise<void> {
     ...texts,
     action,
     threads: numberOf(texts.threads),
+    'stream-buffer': numberOf(texts['stream-buffer']),
+    'host-cache': numberOf(texts['host-cache']),
     olderThan: numberOf(texts['older-than']),
     largerThan: numberOf(texts['larger-than']),
   });
@@ -92,19 +109,26 @@ type Print = (facts: unknown, text: string) => void;
 
 async function create(
   store: SnapshotStore,
-  { model, checkpoint, threads = availableParallelism() }: Options,
+  options: Options,
   replace: boolean,
   log: ReturnType<typeof createLog>,
   print: Print,
 ): Promise<void> {
+  const { model, checkpoint, device, threads = availableParallelism() } = options;
+  const weights = weightOptionsFor(device, {
+    ...(options['stream-buffer'] !== undefined && { streamBufferBytes: options['stream-buffer'] * MIB }),
+    ...(options['host-cache'] !== undefined && { hostCacheBytes: Math.ceil(options['host-cache'] * GIB) }),
+  });
   const engine = {
     checkpoint: checkpoint ?? bundledModel(model),
-    model,
-    device: 'cpu',
-    threads,
+    ...{ model, device, threads, weights },
     cacheFolder: cacheFolder(),
-  } as const;
-  const starter = new SnapshotStarter({ mode: 'auto', engine, store, log });
+  };
+  const lockFile = deviceLockFile(engine);
+  const starter = new SnapshotStarter({
+    ...{ mode: 'auto', engine, store, log },
+    ...(lockFile !== undefined && { lockFile }),
+  });
   const interruption = onInterrupt();
   try {
     const made = await starter.create({ wait: true, replace, measure: true, signal: interruption.signal });
@@ -174,8 +198,16 @@ function describeManifest(manifest: SnapshotManifest): string[] {
   return [
     `model ${identity.model}, digest ${identity.modelDigest.slice(0, 12)}, ${identity.device}, ${identity.threads} threads`,
     `captured ${capturedAt} with CRIU ${criu}: ${megabytes(sizeOf(manifest))}, of which ${megabytes(memory.copiedBytes)} are copied at a restore`,
+    ...describeGpu(manifest),
     `temporal-diffusion ${versions.package}, Node ${versions.node}, onnxruntime ${versions.onnxruntime}, Linux ${kernel}, glibc ${glibc}, ${identity.cpu.model}`,
   ];
+}
+
+function describeGpu({ identity, gpu }: SnapshotManifest): string[] {
+  if (!identity.gpu) return [];
+  const own =
+    gpu?.ownBytes === undefined ? '' : `, ${megabytes(gpu.ownBytes)} of its memory beside the weights`;
+  return [`${identity.gpu.name}, driver ${identity.gpu.driver}${own}`];
 }
 
 function megabytes(bytes: number): string {

@@ -1,13 +1,12 @@
 import '../async-dispose.js';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { DeviceBusy, DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
 import type { RenderItem, RenderStages, StepProgress } from '../contract/job.js';
 import type { Preview } from './engine/preview.js';
 import type { Hello, Stats } from './engine/protocol.js';
-import type { DeviceLock } from './host/device-lock.js';
+import { type DeviceLock, deviceLockFile } from './host/device-lock.js';
 import { EngineConnection } from './host/engine-connection.js';
 import { type EngineProcess, type EngineProcessOptions, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
@@ -17,7 +16,8 @@ import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.j
 import type { Criu } from './snapshot/criu.js';
 import type { StartMode } from './snapshot/start-mode.js';
 import { isSnapshotsFault, noStarts, SnapshotStarter, type Starts } from './snapshot/starter.js';
-import { openSnapshotStore, Unusable } from './snapshot/store.js';
+import { openSnapshotStore } from './snapshot/store.js';
+import { Unusable } from './snapshot/unusable.js';
 
 export interface EngineHostOptions {
   /** The checkpoint's folder. */
@@ -488,19 +488,14 @@ function engineOf({
   return { checkpoint, model, device, cacheFolder, threads, ...(weights && { weights }) };
 }
 
-function lockFileOf({ device, cacheFolder, lock, exclusive = device !== 'cpu' }: EngineHostOptions) {
-  return exclusive && !lock ? deviceLockFile(device, cacheFolder) : undefined;
-}
-
-/** The file that is locked by whoever has the device. */
-export function deviceLockFile(device: Device, cacheFolder: string): string {
-  return join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`);
+/** A lock that is handed in is the device's already. */
+function lockFileOf(options: EngineHostOptions): string | undefined {
+  return options.lock ? undefined : deviceLockFile(options);
 }
 
 function starterOf(options: EngineHostOptions): SnapshotStarter | undefined {
   const { start: mode = 'fresh', cacheFolder, log, criu, restoreTimeoutMs, memoryLimitBytes } = options;
-  // A process with a CUDA context can't be captured as it is.
-  if (mode === 'fresh' || options.device !== 'cpu') return undefined;
+  if (mode === 'fresh') return undefined;
   const lockFile = lockFileOf(options);
   return new SnapshotStarter({
     mode,

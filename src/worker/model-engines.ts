@@ -1,9 +1,9 @@
 import '../async-dispose.js';
 import type { Logger } from 'pino';
 import { DeviceBusy, DeviceLost, InvalidRequest, RenderError } from '../contract/errors.js';
-import { DeviceLock } from '../gpu/host/device-lock.js';
+import { DeviceLock, deviceLockFile } from '../gpu/host/device-lock.js';
 import { Residents } from '../gpu/host/residents.js';
-import { createEngineHost, deviceLockFile, type EngineHost } from '../gpu/host.js';
+import { createEngineHost, type EngineHost } from '../gpu/host.js';
 import type { Device } from '../gpu/runtime/session.js';
 import type { WeightOptions } from '../gpu/runtime/weight-options.js';
 import type { StartMode } from '../gpu/snapshot/start-mode.js';
@@ -62,7 +62,8 @@ export function startModelEngines(
   refuseNonsense(models, resident);
   const isAlone = models.length === 1;
   const { device = 'cpu', cacheFolder } = options;
-  const lock = isAlone || device === 'cpu' ? undefined : new DeviceLock(deviceLockFile(device, cacheFolder));
+  const lockFile = isAlone ? undefined : deviceLockFile({ device, cacheFolder });
+  const lock = lockFile === undefined ? undefined : new DeviceLock(lockFile);
   const shared = isAlone ? {} : { residents: new Residents(resident), ...(lock && { lock }) };
   const engines = models.map(({ model, checkpoint, host }): ModelEngine => {
     const log = isAlone ? options.log : options.log.child({ model });

@@ -1,11 +1,28 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DeviceBusy } from '../../contract/errors.js';
+import type { Device } from '../runtime/session.js';
 
 /** `flock`'s exit code when somebody else has the lock. */
 const LOCKED = 75;
+
+export interface DeviceLockOptions {
+  readonly device: Device;
+  readonly cacheFolder: string;
+  /** Whether no other engine may run on the device. Default: true for a GPU, false for the CPU. */
+  readonly exclusive?: boolean | undefined;
+}
+
+/** The file that is locked by whoever has a device to itself; undefined where it is shared. */
+export function deviceLockFile({
+  device,
+  cacheFolder,
+  exclusive = device !== 'cpu',
+}: DeviceLockOptions): string | undefined {
+  return exclusive ? join(cacheFolder, 'locks', `${device.replace(':', '-')}.lock`) : undefined;
+}
 
 /**
  * A device for the engines of one process. The lock belongs to an open file, which the engines inherit: so it ends with

@@ -9,9 +9,8 @@ import type { ModelCard } from '../../contract/model-card.js';
 import { syncFolder } from '../../storage/atomic-write.js';
 import { encodeFrame, readFrames } from '../engine/frames.js';
 import { EngineMessage, type Hello, type ParentMessage } from '../engine/protocol.js';
-import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
-import type { CheckpointHelper } from './checkpoint-helper.js';
 import { type Criu, dump, ENGINE_MEMORY, ENGINE_RUN, keepKernelNotes } from './criu.js';
+import type { EngineGpu, ReleaseStage } from './engine-gpu.js';
 import type { FileDigests } from './file-digests.js';
 import type { EngineDescription } from './identity.js';
 import type { FileFacts, SnapshotIdentity, SnapshotManifest } from './manifest.js';
@@ -30,8 +29,8 @@ export interface CaptureOptions {
   readonly warmUps?: (card: ModelCard) => RenderItem[];
   /** What is run as the engine, for tests. Default: the engine. */
   readonly program?: string | undefined;
-  /** Makes the driver's calls for an engine on a GPU, of which these are the facts. */
-  readonly gpu?: { readonly helper: CheckpointHelper; readonly facts: GpuFacts };
+  /** The GPU that the engine is on. */
+  readonly gpu?: EngineGpu | undefined;
   /** Hears how far it is, for measurements. @param pid of the engine */
   readonly onStage?: (stage: CaptureStage, pid: number) => Promise<void> | void;
   /** Milliseconds until a capture has failed. Default: 120,000. */
@@ -41,7 +40,7 @@ export interface CaptureOptions {
 }
 
 /** What is done: the engine draws; is ready; CUDA calls wait; the device is given back; images are written; are edited. */
-export type CaptureStage = 'warm' | 'prepared' | 'locked' | 'checkpointed' | 'dumped' | 'edited';
+export type CaptureStage = 'warm' | 'prepared' | ReleaseStage | 'dumped' | 'edited';
 
 /** Images of a snapshot lie in this folder of it. */
 export const IMAGES = 'images';
@@ -78,7 +77,7 @@ export async function captureSnapshot(folder: string, options: CaptureOptions): 
     const hello = await prepare(process, deadline, options.warmUps ?? warmUpOf, stage);
     const pid = pidOf(process);
     await stage('prepared');
-    const ownBytes = gpu && (await giveDeviceBack(gpu, pid, deadline, stage));
+    const released = (await gpu?.release(pid, deadline, stage)) ?? null;
     const mappedFiles = await factsOf(
       (await mappedFilesOf(pid)).filter((file) => !file.startsWith(`${ENGINE_RUN}/`)),
       digests,
@@ -97,7 +96,7 @@ export async function captureSnapshot(folder: string, options: CaptureOptions): 
       graphDigest: hello.graphDigest,
       criu: criu.version,
       glibc: glibcVersion(),
-      gpu: gpu ? { uuid: gpu.facts.uuid, ...(ownBytes !== undefined && { ownBytes }) } : null,
+      gpu: released,
       mappedFiles,
       images: await imageFacts(images, digests),
       memory: { anonymousBytes: anonymous, mappedBytes, copiedBytes },
@@ -118,28 +117,6 @@ function pidOf(process: CapturableProcess): number {
   const { pid } = process;
   if (pid === undefined) throw new SnapshotInvalid('expected an engine to capture, it is gone');
   return pid;
-}
-
-/**
- * Has the driver take what the engine has on its GPU into the process's own memory, and give the device back: only then
- * can CRIU capture it.
- * @returns how much device memory that was, where the driver tells
- */
-async function giveDeviceBack(
-  { helper, facts }: NonNullable<CaptureOptions['gpu']>,
-  pid: number,
-  deadline: number,
-  onStage: (stage: CaptureStage) => Promise<void>,
-): Promise<number | undefined> {
-  const index = facts.index;
-  const before = await helper.device(index);
-  await helper.lock(pid);
-  await onStage('locked');
-  await helper.checkpoint(pid, Math.max(1, deadline - performance.now()));
-  await onStage('checkpointed');
-  const after = await helper.device(index);
-  if (before.freeBytes === undefined || after.freeBytes === undefined) return undefined;
-  return Math.max(0, after.freeBytes - before.freeBytes);
 }
 
 /** Warms the engine and puts it to sleep; when this returns, its connection is about to be closed. */

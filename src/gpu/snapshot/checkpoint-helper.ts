@@ -87,6 +87,10 @@ export class CheckpointHelper {
     );
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   /** @throws DriverRefusal, EngineStalled, EngineCrashed, as every call here */
   async device(index: number, timeoutMs = CALL_TIMEOUT_MS): Promise<GpuFacts> {
     const { device } = await this.#call({ call: 'device', device: index }, timeoutMs);

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageRoot, packageVersion } from '../../package-root.js';
 import { checkpointDigest } from '../checkpoint/digest.js';
-import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
+import type { GpuKind } from '../runtime/cuda/gpu-kind.js';
 import type { Device } from '../runtime/session.js';
 import type { WeightOptions } from '../runtime/weight-options.js';
 import type { SnapshotIdentity } from './manifest.js';
@@ -40,19 +40,19 @@ export function capturedEnvironment(environment: NodeJS.ProcessEnv = process.env
 
 /**
  * What an engine of this host would be made of.
- * @param facts of the GPU that it would be on
- * @throws CheckpointInvalid, and what `facts` does
+ * @param gpuKind of the GPU that it would be on
+ * @throws CheckpointInvalid, and what `gpuKind` does
  */
 export async function identityOf(
   engine: EngineDescription,
-  facts?: Promise<GpuFacts>,
+  gpuKind?: Promise<GpuKind>,
 ): Promise<SnapshotIdentity> {
   const { model, device, threads, cacheFolder, weights } = engine;
   const checkpoint = await realpath(engine.checkpoint).catch(() => engine.checkpoint);
   const [modelDigest, cpu, gpu] = await Promise.all([
     checkpointDigest(checkpoint, cacheFolder),
     cpuOf(),
-    facts,
+    gpuKind,
   ]);
   return {
     model,
@@ -60,7 +60,7 @@ export async function identityOf(
     checkpoint,
     device,
     threads,
-    weights: weights ?? null,
+    weights: weights && Object.values(weights).some((value) => value !== undefined) ? weights : null,
     gpu: gpu ? { name: gpu.name, driver: gpu.driver } : null,
     versions: {
       package: packageVersion(),

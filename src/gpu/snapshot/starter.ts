@@ -10,24 +10,17 @@ import {
 import type { Hello } from '../engine/protocol.js';
 import { EngineConnection } from '../host/engine-connection.js';
 import { FreshProcess } from '../host/engine-process.js';
-import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
 import { type CaptureOptions, captureSnapshot, warmUpOf } from './capture.js';
-import { CheckpointHelper, DriverRefusal } from './checkpoint-helper.js';
+import { DriverRefusal } from './checkpoint-helper.js';
 import { type Criu, findCriu } from './criu.js';
+import { EngineGpu, type ReturnStage } from './engine-gpu.js';
 import { type EngineDescription, gpuIndexOf, identityOf, slotOf } from './identity.js';
 import { withLock } from './lock.js';
 import type { SnapshotIdentity, SnapshotManifest } from './manifest.js';
 import { RestoredProcess } from './processes.js';
 import type { StartMode } from './start-mode.js';
-import {
-  type Experience,
-  FALLBACK_REASONS,
-  type FallbackReason,
-  type Snapshot,
-  type SnapshotPlace,
-  type SnapshotStore,
-  Unusable,
-} from './store.js';
+import type { Experience, Snapshot, SnapshotPlace, SnapshotStore } from './store.js';
+import { FALLBACK_REASONS, type FallbackReason, Unusable } from './unusable.js';
 
 /** How engines of one host have started, for a metric. */
 export interface Starts {
@@ -63,7 +56,7 @@ export interface SnapshotStarterOptions {
 }
 
 /** What is done: CRIU has let the engine go on; its device is restored; CUDA calls go on. */
-export type RestoreStage = 'running' | 'restored' | 'unlocked';
+export type RestoreStage = 'running' | ReturnStage;
 
 export interface RestoredEngine {
   readonly process: RestoredProcess;
@@ -103,25 +96,28 @@ export class SnapshotStarter {
     const { store, log, mode, engine } = this.options;
     const began = performance.now();
     const criu = await this.#findCriu();
-    const gpu = await this.#openGpu();
+    const gpu = this.#gpu();
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
-    const early = last && (await this.#prepare(criu, last, gpu));
+    const early = last && (await this.#prepare(criu, last));
     early?.begin();
+    // It is asked once CRIU is done, and takes as long to come up.
+    if (early) void gpu?.open();
     let begun: RestoredProcess | undefined = early;
     let slot: string | undefined;
     try {
-      const identity = await identityOf(engine, gpu?.facts);
+      const identity = await identityOf(engine, gpu?.kind());
       slot = slotOf(identity);
       const isEarly = last?.slot === slot;
       if (!isEarly) await early?.kill();
       // Namespaces and mounts take as long as the checks: they are made meanwhile.
-      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot), gpu);
+      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot));
       begun = process;
       const snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
+      void gpu?.open();
       await store.check(snapshot, identity);
-      if (gpu) await this.#takeDevice(process, gpu, snapshot);
+      if (gpu) this.#takeDevice(process, gpu, snapshot);
       if (!isEarly) process.begin();
       log.debug({ slot, isEarly, ms: performance.now() - began }, 'restore begun, snapshot checked');
       return {
@@ -132,7 +128,7 @@ export class SnapshotStarter {
       };
     } catch (error) {
       await begun?.kill();
-      await gpu?.helper.close();
+      await gpu?.close();
       if (last) await store.forgetLastGood(engine);
       // Engines have said nothing yet: these are the helper's.
       const isHelpers = [DriverRefusal, EngineStalled, EngineCrashed].some((kind) => error instanceof kind);
@@ -141,55 +137,32 @@ export class SnapshotStarter {
     }
   }
 
-  async #prepare(criu: Criu, place: SnapshotPlace, gpu: Gpu | undefined): Promise<RestoredProcess> {
+  async #prepare(criu: Criu, place: SnapshotPlace): Promise<RestoredProcess> {
     const { lockFile, memoryLimitBytes, log } = this.options;
-    const process = await RestoredProcess.prepare({
+    return RestoredProcess.prepare({
       criu,
       ...place,
       ...(lockFile !== undefined && { lockFile }),
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       log,
     });
-    // However it ends: a helper has nothing to do without it.
-    void process.ended.then(() => gpu?.helper.close());
-    return process;
   }
 
-  /** Begins to ask the driver for the GPU, which takes a quarter of a second. */
-  async #openGpu(): Promise<Gpu | undefined> {
-    const index = gpuIndexOf(this.options.engine);
-    if (index === undefined) return undefined;
-    const helper = await CheckpointHelper.start(this.options.programs?.helper);
-    const facts = helper.device(index);
-    facts.catch(() => {});
-    return { helper, facts };
+  #gpu(): EngineGpu | undefined {
+    const { engine, programs } = this.options;
+    const index = gpuIndexOf(engine);
+    return index === undefined ? undefined : new EngineGpu(index, programs?.helper);
   }
 
-  /**
-   * Sees to it that the process gets its device back before it is woken.
-   * @throws Unusable where the device has no room for it: the driver would never return
-   */
-  async #takeDevice(process: RestoredProcess, { helper, facts }: Gpu, { manifest }: Snapshot): Promise<void> {
+  /** Sees to it that the process gets its device back before it is woken. */
+  #takeDevice(process: RestoredProcess, gpu: EngineGpu, { manifest }: Snapshot): void {
     const { onStage = () => {} } = this.options;
-    const { name, uuid, freeBytes } = await facts;
-    const { ownBytes, uuid: capturedOn = uuid } = manifest.gpu ?? {};
-    if (freeBytes !== undefined && ownBytes !== undefined && freeBytes < ownBytes) {
-      throw new Unusable(
-        'no-room',
-        `the engine needs ${megabytes(ownBytes)} of device memory beside its weights, ${name} has ${megabytes(freeBytes)} free [needed=${ownBytes}, free=${freeBytes}]`,
-      );
-    }
+    // However it ends: a helper has nothing to do without it.
+    void process.ended.then(() => gpu.close());
     process.takesDevice(async (pid, deadline) => {
-      const left = () => Math.max(1, Math.ceil(deadline - performance.now()));
-      try {
-        await onStage('running', pid);
-        await helper.restore(pid, left(), capturedOn === uuid ? undefined : { from: capturedOn, to: uuid });
-        await onStage('restored', pid);
-        await helper.unlock(pid, left());
-        await onStage('unlocked', pid);
-      } finally {
-        void helper.close();
-      }
+      await onStage('running', pid);
+      await gpu.giveBack(pid, deadline, manifest.gpu, onStage);
+      void gpu.close();
     });
   }
 
@@ -230,29 +203,28 @@ export class SnapshotStarter {
    */
   async create(options: CreateOptions = {}): Promise<CreatedSnapshot | undefined> {
     const criu = await this.#findCriu();
-    const gpu = await this.#openGpu();
+    const gpu = this.#gpu();
     try {
       return await this.#create(criu, gpu, options);
     } catch (error) {
       throw error instanceof DriverRefusal ? new SnapshotInvalid(error.message, { cause: error }) : error;
     } finally {
-      await gpu?.helper.close();
+      await gpu?.close();
     }
   }
 
   async #create(
     criu: Criu,
-    gpu: Gpu | undefined,
+    gpu: EngineGpu | undefined,
     options: CreateOptions,
   ): Promise<CreatedSnapshot | undefined> {
     const { store, engine, lockFile, programs, log } = this.options;
-    const identity = await identityOf(engine, gpu?.facts);
+    const identity = await identityOf(engine, gpu?.kind());
     const slot = slotOf(identity);
     const present = await this.#present(slot, identity);
     if (present?.isDisabled && !options.replace) return undefined;
     const build = async (folder: string): Promise<SnapshotManifest> => {
       const began = performance.now();
-      const facts = await gpu?.facts;
       const capture = () =>
         captureSnapshot(folder, {
           ...this.options.capture,
@@ -261,7 +233,7 @@ export class SnapshotStarter {
           program: programs?.engine,
           identity,
           digests: store.digests,
-          ...(gpu && facts && { gpu: { helper: gpu.helper, facts } }),
+          gpu,
           ...(options.signal && { signal: options.signal }),
           log,
         });
@@ -343,12 +315,6 @@ export class SnapshotStarter {
   }
 }
 
-/** A GPU, and who makes the driver's calls. */
-interface Gpu {
-  readonly helper: CheckpointHelper;
-  readonly facts: Promise<GpuFacts>;
-}
-
 export interface CreateOptions {
   /** Whether to wait for another process that makes it. Default: false. */
   readonly wait?: boolean;
@@ -387,10 +353,6 @@ function reasonOf(error: unknown): FallbackReason {
   if (error instanceof OutOfMemory) return 'no-room';
   if (error instanceof DriverRefusal) return error.kind === 'refused' ? 'failed' : error.kind;
   return error instanceof EngineStalled ? 'timeout' : 'failed';
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
 }
 
 /** @throws Unusable */

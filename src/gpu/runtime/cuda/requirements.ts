@@ -4,6 +4,7 @@ import { access, realpath, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { onnxruntimeVersion } from '../onnxruntime-library.js';
+import { hasCheckpoints } from './checkpoint.js';
 import { compareVersions, readDevice, readDriver } from './cuda-driver.js';
 import { computeTypes, LEAST_CUDA } from './cuda-runtime.js';
 import type { DeviceFacts } from './driver.js';
@@ -84,6 +85,7 @@ export async function gpuRequirements(
     ...(await Promise.all(LIBRARIES.map((library) => cudaLibrary(library, loader)))),
     await cudnnLink(loader),
     await sharedMemory(),
+    ...checkpoints(),
   ];
 }
 
@@ -187,6 +189,30 @@ async function sharedMemory(): Promise<GpuRequirement> {
     found: blocks === 0 ? 'missing' : `${gigabytes(bavail * bsize)} of ${gigabytes(blocks * bsize)} are free`,
     remedy:
       'the cache needs room for all files of weights: start the container with --shm-size (Docker’s own is 64 MB), or remount /dev/shm with a larger size',
+    isOptional: true,
+  };
+}
+
+/** Without a driver there is more to do first. */
+function checkpoints(): GpuRequirement[] {
+  try {
+    return [checkpointRequirement(hasCheckpoints() ? 'there' : 'missing', readDriver().driverVersion)];
+  } catch {
+    return [];
+  }
+}
+
+export function checkpointRequirement(
+  found: 'there' | 'missing',
+  driverVersion: string | undefined,
+): GpuRequirement {
+  const driver = `driver ${driverVersion ?? 'of unknown version'}`;
+  return {
+    name: 'checkpoints of the driver, for snapshots',
+    isMet: found === 'there',
+    found: found === 'there' ? driver : `${driver} has none`,
+    remedy:
+      'driver without checkpoint support: needs R570 or newer; update it on the host (containers use the host’s). Without it engines start fresh',
     isOptional: true,
   };
 }

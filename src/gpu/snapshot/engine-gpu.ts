@@ -1,0 +1,111 @@
+import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
+import { commonGpuKind, type GpuKind } from '../runtime/cuda/gpu-kind.js';
+import { CheckpointHelper } from './checkpoint-helper.js';
+import type { SnapshotManifest } from './manifest.js';
+import { Unusable } from './unusable.js';
+
+interface Opened {
+  readonly helper: CheckpointHelper;
+  readonly facts: GpuFacts;
+}
+
+/** What the driver has done so far; see `CheckpointDriver`. */
+export type ReleaseStage = 'locked' | 'checkpointed';
+export type ReturnStage = 'restored' | 'unlocked';
+type OnStage<Stage> = (stage: Stage, pid: number) => Promise<void> | void;
+
+/** The GPU of an engine that is captured or restored, and the helper that makes the driver's calls for it. */
+export class EngineGpu {
+  #opened: Promise<Opened> | undefined;
+  #helper: CheckpointHelper | undefined;
+  #isClosed = false;
+
+  /** @param command what is run as the helper, for tests. Default: the helper */
+  constructor(
+    private readonly index: number,
+    private readonly command?: readonly string[],
+  ) {}
+
+  /** Starts the helper, which takes a quarter of a second. @throws DriverRefusal, EngineStalled, EngineCrashed */
+  open(): Promise<Opened> {
+    this.#opened ??= this.#open();
+    // Whoever needs it hears of it.
+    this.#opened.catch(() => {});
+    return this.#opened;
+  }
+
+  /** @throws as `open` does, where the kernel does not tell by itself */
+  async kind(): Promise<GpuKind> {
+    return (await commonGpuKind()) ?? (await this.open()).facts;
+  }
+
+  /**
+   * Has the driver take what the engine has on the GPU into the process's own memory, and give the GPU back: only then
+   * can CRIU capture it.
+   * @param pid of an engine that makes no CUDA calls
+   * @returns what a manifest says of it
+   */
+  async release(
+    pid: number,
+    deadline: number,
+    onStage: OnStage<ReleaseStage>,
+  ): Promise<SnapshotManifest['gpu']> {
+    const { helper } = await this.open();
+    const before = await helper.device(this.index);
+    await helper.lock(pid, left(deadline));
+    await onStage('locked', pid);
+    await helper.checkpoint(pid, left(deadline));
+    await onStage('checkpointed', pid);
+    const after = await helper.device(this.index);
+    if (before.freeBytes === undefined || after.freeBytes === undefined) return { uuid: before.uuid };
+    return { uuid: before.uuid, ownBytes: Math.max(0, after.freeBytes - before.freeBytes) };
+  }
+
+  /**
+   * Gives an engine that was restored what it had on a GPU.
+   * @param captured what its snapshot's manifest says
+   * @throws Unusable where there is no room for it: from such a call the driver would never return
+   */
+  async giveBack(
+    pid: number,
+    deadline: number,
+    captured: SnapshotManifest['gpu'],
+    onStage: OnStage<ReturnStage>,
+  ): Promise<void> {
+    const { helper } = await this.open();
+    const { name, uuid, freeBytes } = await helper.device(this.index, left(deadline));
+    const { ownBytes, uuid: from = uuid } = captured ?? {};
+    if (freeBytes !== undefined && ownBytes !== undefined && freeBytes < ownBytes) {
+      throw new Unusable(
+        'no-room',
+        `the engine needs ${megabytes(ownBytes)} of device memory beside its weights, ${name} has ${megabytes(freeBytes)} free [needed=${ownBytes}, free=${freeBytes}]`,
+      );
+    }
+    await helper.restore(pid, left(deadline), from === uuid ? undefined : { from, to: uuid });
+    await onStage('restored', pid);
+    await helper.unlock(pid, left(deadline));
+    await onStage('unlocked', pid);
+  }
+
+  /** Ends the helper. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#helper?.close();
+  }
+
+  async #open(): Promise<Opened> {
+    const helper = await CheckpointHelper.start(this.command);
+    this.#helper = helper;
+    if (this.#isClosed) await helper.close();
+    return { helper, facts: await helper.device(this.index) };
+  }
+}
+
+/** Milliseconds until then; a call always gets one. */
+function left(deadline: number): number {
+  return Math.max(1, Math.ceil(deadline - performance.now()));
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1e6)} MB`;
+}
