@@ -21,12 +21,12 @@ const BYTES: Readonly<Record<ComputeType, number>> = { float32: 4, float16: 2, b
  * With d = heads × head size, i = ⌊d × mlp_ratio⌋, c bytes of the compute type, s of sums over layers (4 for float16,
  * else c), L text tokens and S latent tokens:
  *
- *     (L + S) × (3 d s + (11 d + 6 i) c) + S × 12 in_channels + L × (4 + c) joint_attention_dim
+ *     (L + S) × (3 d s + (11 d + 5 i) c) + S × 12 in_channels + L × (4 + c) joint_attention_dim
  *
  * - 3 d s: the tokens before and after the block, and their change times its gate;
  * - 11 d c: normed tokens; query, key and value; query and key normed, then rotated; what is attended, that in front of
  *   the joined input of `to_out`, and what `to_out` makes;
- * - 6 i c: the gate, its sigmoid, silu, the hidden values, gated ones, and those in the joined input;
+ * - 5 i c: the gate, silu of it, the hidden values, gated ones, and those in the joined input;
  * - latents, velocity and the next latents, float32; the prompt's embedding in float32 and in the compute type.
  *
  * The VAE does not count: it decodes image by image, then in tiles, where memory is short.
@@ -39,7 +39,7 @@ export function transformerBatchMemory(
   const inner = Math.trunc(dim * config.mlp_ratio);
   const bytes = BYTES[compute];
   const sums = compute === 'float16' ? BYTES.float32 : bytes;
-  const anyToken = 3 * dim * sums + (11 * dim + 6 * inner) * bytes;
+  const anyToken = 3 * dim * sums + (11 * dim + 5 * inner) * bytes;
   return {
     imageBytes: textTokens * (anyToken + (BYTES.float32 + bytes) * config.joint_attention_dim),
     tokenBytes: anyToken + 3 * BYTES.float32 * config.in_channels,

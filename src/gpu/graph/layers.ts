@@ -44,9 +44,9 @@ export function multiply(graph: GraphBuilder, a: Value, b: Value): Value {
   return graph.op('Mul', [a, b]);
 }
 
-/** x · sigmoid(x); ONNX Runtime fuses the pair. */
+/** x · sigmoid(x): what ONNX Runtime calls QuickGelu, with a factor of 1. One pass over `x` in place of two. */
 export function silu(graph: GraphBuilder, x: Value): Value {
-  return multiply(graph, x, graph.op('Sigmoid', [x]));
+  return graph.op('QuickGelu', [x], { domain: MICROSOFT, attributes: { alpha: { float: 1 } } });
 }
 
 export function concat(graph: GraphBuilder, values: readonly Value[], axis: number): Value {
