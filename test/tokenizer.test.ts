@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CheckpointInvalid } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { InputsThread } from '../src/gpu/engine/inputs-thread.js';
+import { packLatents, rotaryTables } from '../src/gpu/engine/latents.js';
+import { normalNoise } from '../src/gpu/engine/noise.js';
 import { loadTokenizer } from '../src/gpu/engine/tokenizer.js';
-import { TokenizerThread } from '../src/gpu/engine/tokenizer-thread.js';
 import { EMOJI, readJson, TINY_QWEN } from './support/references.js';
 
 interface Encoded {
@@ -32,12 +34,12 @@ for (const [model, checkpoint, fixture] of [
   });
 }
 
-describe("the thread of an engine's tokenizer", () => {
+describe("the thread that makes what an engine's renders start from", () => {
   const open = (folder: string) => openCheckpoint(folder, { name: 'model', cacheFolder: tmpdir() });
 
   test('encodes as the tokenizer does, whatever is asked before it is ready', async () => {
     const checkpoint = await open(TINY_QWEN);
-    const thread = new TokenizerThread(checkpoint);
+    const thread = new InputsThread(checkpoint);
     try {
       const prompts = readJson<Encoded[]>('tokens-qwen.json').map(({ prompt }) => prompt);
       const early = thread.encode(prompts);
@@ -51,13 +53,31 @@ describe("the thread of an engine's tokenizer", () => {
     }
   });
 
+  test('draws the noise of each image by itself, and computes the places of its tokens', async () => {
+    const checkpoint = await open(TINY_QWEN);
+    const thread = new InputsThread(checkpoint);
+    try {
+      const { config } = checkpoint.transformer;
+      const channels = config.in_channels;
+      const noise = await thread.noise({ seeds: [7, 1], tokens: 6, channels });
+      const expected = [7, 1].map((seed) => packLatents(normalNoise(seed, 6 * channels), channels));
+      assert.deepEqual(noise, Float32Array.from(expected.flatMap((values) => [...values])));
+      assert.deepEqual(
+        await thread.rotary({ config, textTokens: 5, rows: 2, columns: 3 }),
+        rotaryTables(config, 5, 2, 3),
+      );
+    } finally {
+      await thread.close();
+    }
+  });
+
   test('says what is wrong with a tokenizer, and fails what waits for it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tdiff-tokenizer-'));
     try {
       await cp(TINY_QWEN, folder, { recursive: true });
       const checkpoint = await open(folder);
       await writeFile(join(folder, 'tokenizer', 'tokenizer.json'), '{}');
-      const thread = new TokenizerThread(checkpoint);
+      const thread = new InputsThread(checkpoint);
       const waiting = assert.rejects(thread.encode(['a dog']), /its thread has ended/);
       await assert.rejects(
         thread.ready(),
@@ -73,7 +93,7 @@ describe("the thread of an engine's tokenizer", () => {
   });
 
   test('fails what waits for it when it is closed', async () => {
-    const thread = new TokenizerThread(await open(TINY_QWEN));
+    const thread = new InputsThread(await open(TINY_QWEN));
     await thread.ready();
     const waiting = assert.rejects(thread.encode(['an owl '.repeat(100_000)]), /its thread has ended/);
     await thread.close();

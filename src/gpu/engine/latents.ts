@@ -17,8 +17,8 @@ export function packLatents(noise: Float32Array, channels: number): Float32Array
 
 /** Cosines and sines of every token's rotation, [tokens, head size / 2] each. */
 export interface RotaryTables {
-  readonly cos: Float32Array;
-  readonly sin: Float32Array;
+  readonly cos: Float32Array<ArrayBuffer>;
+  readonly sin: Float32Array<ArrayBuffer>;
   readonly tokens: number;
 }
 

@@ -19,12 +19,11 @@ import {
 import { inSpan } from '../spans.js';
 import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
 import { decodeLatents } from './decode.js';
-import { packLatents, rotaryTables } from './latents.js';
-import { normalNoise } from './noise.js';
+import { InputsThread } from './inputs-thread.js';
+import type { RotaryTables } from './latents.js';
 import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
 import type { EncodedPrompt } from './tokenizer.js';
-import { TokenizerThread } from './tokenizer-thread.js';
 
 export interface PipelineOptions {
   /** The checkpoint's folder. */
@@ -124,17 +123,17 @@ export async function openPipeline(
   runtime: Runtime,
   cacheFolder: string,
 ): Promise<Pipeline> {
-  const tokenizer = new TokenizerThread(checkpoint);
-  const tokenizerReady = inSpan('tokenizer', () => tokenizer.ready());
+  const thread = new InputsThread(checkpoint);
+  const tokenizerReady = inSpan('tokenizer', () => thread.ready());
   tokenizerReady.catch(() => {});
   try {
     const { sessions, digest } = await openSessions(checkpoint, runtime, cacheFolder);
     await tokenizerReady;
-    const pipeline = new Flux2Klein(checkpoint, tokenizer, runtime, sessions, digest);
+    const pipeline = new Flux2Klein(checkpoint, thread, runtime, sessions, digest);
     pipeline.warmUp();
     return pipeline;
   } catch (error) {
-    await tokenizer.close();
+    await thread.close();
     throw error;
   }
 }
@@ -171,12 +170,13 @@ interface BatchShape {
 
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
+  #lastTables: { readonly key: string; readonly tables: Promise<RotaryTables> } | undefined;
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
   #batchMemory: BatchMemory | undefined;
 
   constructor(
     private readonly checkpoint: Checkpoint,
-    private readonly tokenizer: TokenizerThread,
+    private readonly thread: InputsThread,
     private readonly runtime: Runtime,
     private readonly sessions: Sessions,
     readonly graphDigest: string,
@@ -223,15 +223,15 @@ class Flux2Klein implements Pipeline {
       floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims);
     const text = integerTensor(new Array(maxTokens).fill(1), [1, maxTokens]);
     const warmUps = [
-      textEncoder.warmUp(() => ({ input_ids: text, attention_mask: text })),
-      transformer.warmUp(() => ({
-        ...this.#placesOf(shape),
+      textEncoder.warmUp(async () => ({ input_ids: text, attention_mask: text })),
+      transformer.warmUp(async () => ({
+        ...(await this.#placesOf(shape)),
         hidden_states: zeros(1, tokens, channels),
         encoder_hidden_states: zeros(1, maxTokens, embedding),
         timestep: floatTensor(Float32Array.of(1), [1]),
         step: floatTensor(Float32Array.of(-1), [1]),
       })),
-      vaeDecoder.warmUp(() => ({ latents: zeros(1, shape.rows, shape.columns, channels) })),
+      vaeDecoder.warmUp(async () => ({ latents: zeros(1, shape.rows, shape.columns, channels) })),
     ];
     // What is wrong with a session is told to whoever draws with it.
     void Promise.allSettled(warmUps);
@@ -247,15 +247,17 @@ class Flux2Klein implements Pipeline {
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const shape = { batch: items.length, rows, columns };
     // A runtime that has threads of its own encodes the text meanwhile.
-    const prompts = await this.tokenizer.encode(items.map((item) => item.prompt));
+    const prompts = await this.thread.encode(items.map((item) => item.prompt));
     const encoding = inSpan('text', () => this.#embed(prompts, hooks.signal));
     encoding.catch(() => {});
     let latents: HeldTensor | undefined;
     try {
-      // Its run is on its way only when this thread has had a turn.
-      await setImmediate();
-      const noise = hooks.latents ?? this.#initialLatents(items, rows * columns);
-      const places = await this.#places(shape);
+      const { in_channels: channels } = this.checkpoint.transformer.config;
+      const seeds = items.map(({ seed }) => seed);
+      const [noise, places] = await Promise.all([
+        hooks.latents ?? this.thread.noise({ seeds, tokens: rows * columns, channels }),
+        this.#places(shape),
+      ]);
       const promptEmbeds = await encoding;
       if (trace.onPromptEmbeds) trace.onPromptEmbeds(await floatsOf(promptEmbeds));
       const encoded = performance.now();
@@ -263,7 +265,6 @@ class Flux2Klein implements Pipeline {
       const conditions = { ...places, encoder_hidden_states: promptEmbeds };
       latents = await this.#denoise(noise, conditions, { ...shape, items, steps }, hooks, trace);
       const denoised = performance.now();
-      const { in_channels: channels } = this.checkpoint.transformer.config;
       const picture = {
         ...shape,
         channels,
@@ -303,7 +304,7 @@ class Flux2Klein implements Pipeline {
 
   async close(): Promise<void> {
     this.#forgetPlaces();
-    await this.tokenizer.close();
+    await this.thread.close();
     await this.runtime.close();
   }
 
@@ -333,16 +334,6 @@ class Flux2Klein implements Pipeline {
       ),
     });
     return outputNamed(outputs, 'prompt_embeds');
-  }
-
-  /** One generator an image: an image's noise does not depend on the batch that it is in. */
-  #initialLatents(items: readonly RenderItem[], tokens: number): Float32Array {
-    const channels = this.checkpoint.transformer.config.in_channels;
-    const latents = new Float32Array(items.length * tokens * channels);
-    for (const [place, { seed }] of items.entries()) {
-      latents.set(packLatents(normalNoise(seed, tokens * channels), channels), place * tokens * channels);
-    }
-    return latents;
   }
 
   /** From noise to a picture's latents, which are to be released. */
@@ -421,16 +412,25 @@ class Flux2Klein implements Pipeline {
   }
 
   /** Where every token is, for the transformer. */
-  #placesOf({ batch, rows, columns }: BatchShape): Record<string, Tensor> {
-    const { config } = this.checkpoint.transformer;
-    const rotary = rotaryTables(config, this.card.maxTokens, rows, columns);
-    const half = config.attention_head_dim / 2;
+  async #placesOf(shape: BatchShape): Promise<Record<string, Tensor>> {
+    const rotary = await this.#rotaryTables(shape);
+    const half = this.checkpoint.transformer.config.attention_head_dim / 2;
     const row = Array.from({ length: rotary.tokens }, (_, token) => token);
     return {
       rope_cos: floatTensor(rotary.cos, [rotary.tokens, half]),
       rope_sin: floatTensor(rotary.sin, [rotary.tokens, half]),
-      positions: integerTensor(new Array(batch).fill(row).flat(), [batch, rotary.tokens]),
+      positions: integerTensor(new Array(shape.batch).fill(row).flat(), [shape.batch, rotary.tokens]),
     };
+  }
+
+  /** Those of the last size are kept: the warm-up and the first render are of one size, mostly. */
+  #rotaryTables({ rows, columns }: BatchShape): Promise<RotaryTables> {
+    const key = `${rows} × ${columns}`;
+    if (this.#lastTables?.key === key) return this.#lastTables.tables;
+    const { config } = this.checkpoint.transformer;
+    const tables = this.thread.rotary({ config, textTokens: this.card.maxTokens, rows, columns });
+    this.#lastTables = { key, tables };
+    return tables;
   }
 
   /** The same, where the runtime computes. Kept for the next render: most are of the size of the last one. */
@@ -439,7 +439,7 @@ class Flux2Klein implements Pipeline {
     if (this.#lastPlaces?.key === key) return this.#lastPlaces.held;
     this.#forgetPlaces();
     const held: Record<string, HeldTensor> = {};
-    for (const [name, tensor] of Object.entries(this.#placesOf(shape))) {
+    for (const [name, tensor] of Object.entries(await this.#placesOf(shape))) {
       held[name] = await this.runtime.hold(tensor);
     }
     this.#lastPlaces = { key, held };

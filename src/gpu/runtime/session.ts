@@ -44,7 +44,7 @@ export interface Session {
   /** Resolves when the graph's weights are in place. @throws what kept them from it */
   ready(): Promise<void>;
   /** Runs the graph once, whatever its weights are by now, so that its first run finds kernels and memory ready. */
-  warmUp(inputs: () => Inputs): Promise<void>;
+  warmUp(inputs: () => Promise<Inputs>): Promise<void>;
 }
 
 export interface RuntimeGraph {

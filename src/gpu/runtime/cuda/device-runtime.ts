@@ -360,8 +360,8 @@ class DeviceSession implements Session {
     return this.#turns.take(() => this.runtime.guarded(() => this.#run(inputs)));
   }
 
-  async warmUp(inputs: () => Inputs): Promise<void> {
-    const warmUp = () => inSpan(`warm-up ${this.component}`, () => this.#run(inputs()));
+  async warmUp(inputs: () => Promise<Inputs>): Promise<void> {
+    const warmUp = () => inSpan(`warm-up ${this.component}`, async () => this.#run(await inputs()));
     releaseAll(await this.#turns.take(() => this.runtime.guarded(warmUp)));
   }
 
