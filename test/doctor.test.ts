@@ -210,6 +210,8 @@ describe('doctor --device', () => {
       gpuRequirement('GPU 0', {
         index: 0,
         name: 'a GPU',
+        uuid: '0',
+        canShare: true,
         computeCapability: { major, minor },
         cudaVersion: '13.0',
         driverVersion: '580.159.04',

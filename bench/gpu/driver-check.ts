@@ -7,19 +7,28 @@
  * in the place of a GPU, which tries this script and says nothing of speed. Needs koffi and the build only. Ends with 1
  * where a check failed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
+import { createServer } from 'node:net';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { DeviceLost, OutOfMemory } from '../../src/contract/errors.js';
+import {
+  closeDescriptors,
+  descriptorOf,
+  peerOf,
+  receiveDescriptors,
+  sendDescriptors,
+} from '../../src/gpu/keeper/descriptor-passing.js';
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
 import { CudaError } from '../../src/gpu/runtime/cuda/cuda-error.js';
-import type { AddressRange, CudaDriver, PhysicalMemory } from '../../src/gpu/runtime/cuda/driver.js';
+import type { Access, AddressRange, CudaDriver, PhysicalMemory } from '../../src/gpu/runtime/cuda/driver.js';
 import { type NamedTensor, WeightArena } from '../../src/gpu/runtime/cuda/weight-arena.js';
 import { streamWeights, type WeightStreamOptions } from '../../src/gpu/runtime/cuda/weight-stream.js';
 
@@ -33,6 +42,9 @@ const { values } = parseArgs({
     memory: { type: 'string', default: '/dev/shm' },
     disk: { type: 'string', default: '/tmp' },
     dry: { type: 'boolean', default: false },
+    // What this process is to another one that checks: see `checkSharing`.
+    holder: { type: 'string' },
+    borrower: { type: 'string' },
   },
 });
 
@@ -155,6 +167,186 @@ async function checkMapping(driver: CudaDriver, bytes: number): Promise<void> {
     'give the addresses back',
     () => `${timed(() => driver.unreserve(reserved)).milliseconds.toFixed(2)} ms`,
   );
+}
+
+/** Pieces of a holder's memory: more than one, so that their order counts. */
+const PIECES = 2;
+/** Where a borrower writes, behind what is compared. */
+const MARK = Buffer.from('written by whoever has borrowed it');
+
+function pieceBytes(driver: CudaDriver): number {
+  return values.dry ? 8 * driver.granularity : GIB;
+}
+
+/** Memory that can be lent, filled with bytes of this process's choice around the border of its pieces. */
+async function holdMemory(driver: CudaDriver, socket: string) {
+  const bytes = pieceBytes(driver);
+  const pieces = Array.from({ length: PIECES }, () => driver.createPhysical(bytes, { shareable: true }));
+  const range = driver.reserve(bytes * PIECES);
+  pieces.forEach((piece, index) => {
+    driver.map(range.address + BigInt(index * bytes), piece);
+  });
+  const contents = randomFillSync(Buffer.alloc(2 * MIB));
+  const border = range.address + BigInt(bytes - contents.length / 2);
+  await roundTrip(driver, border, contents);
+  let exportMs = 0;
+  const server = createServer((connection) => {
+    connection.once('data', () => {
+      const from = descriptorOf(connection);
+      expect(peerOf(from).uid === process.getuid?.(), 'a process of this user');
+      const { milliseconds, value } = timed(() => pieces.map((piece) => driver.exportDescriptor(piece)));
+      exportMs = milliseconds;
+      sendDescriptors(from, value);
+      closeDescriptors(value);
+    });
+  });
+  await once(server.listen(socket), 'listening');
+  return {
+    digest: createHash('sha256').update(contents).digest('hex'),
+    marked: async () => (await bytesOf(driver, range.address, MARK.length)).equals(MARK),
+    isWhole: async () => (await bytesOf(driver, border, contents.length)).equals(contents),
+    exportMs: () => exportMs,
+    close() {
+      server.close();
+      for (let piece = 0; piece < PIECES; piece++) {
+        driver.unmap({ address: range.address + BigInt(piece * bytes), bytes });
+      }
+      for (const piece of pieces) piece.close();
+      driver.unreserve(range);
+    },
+  };
+}
+
+/** A holder's memory, mapped here. */
+async function borrowMemory(driver: CudaDriver, socket: string, access: Access) {
+  const bytes = pieceBytes(driver);
+  const range = driver.reserve(bytes * PIECES);
+  const began = performance.now();
+  const descriptors = await receiveDescriptors(socket, Buffer.from('all'), {
+    count: PIECES,
+    timeoutMs: 30_000,
+  });
+  const passed = performance.now();
+  const pieces = descriptors.map((descriptor) => driver.importDescriptor(descriptor, bytes));
+  closeDescriptors(descriptors);
+  let allowed: Access = access;
+  pieces.forEach((piece, index) => {
+    allowed = driver.map(range.address + BigInt(index * bytes), piece, access);
+  });
+  const mapped = performance.now();
+  const length = 2 * MIB;
+  return {
+    allowed,
+    passMs: passed - began,
+    mapMs: mapped - passed,
+    digest: async () => {
+      const there = await bytesOf(driver, range.address + BigInt(bytes - length / 2), length);
+      return createHash('sha256').update(there).digest('hex');
+    },
+    mark: () => roundTrip(driver, range.address, MARK),
+    close() {
+      for (let piece = 0; piece < PIECES; piece++) {
+        driver.unmap({ address: range.address + BigInt(piece * bytes), bytes });
+      }
+      for (const piece of pieces) piece.close();
+      driver.unreserve(range);
+    },
+  };
+}
+
+/** This script again, as another process with a context of its own. @returns its first word, and how to kill it */
+async function partner(role: 'holder' | 'borrower', socket: string) {
+  const file = fileURLToPath(import.meta.url);
+  const child = spawn(process.execPath, [file, `--${role}`, socket, ...(values.dry ? ['--dry'] : [])], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  const [said] = (await Promise.race([once(child.stdout, 'data'), ended.then(() => [''])])) as [Buffer];
+  return {
+    said: JSON.parse(String(said) || 'null') as Record<string, unknown>,
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+/** Says what it has found and waits to be killed. */
+async function beHolder(driver: CudaDriver, socket: string): Promise<void> {
+  const held = await holdMemory(driver, socket);
+  process.stdout.write(JSON.stringify({ digest: held.digest }));
+  await new Promise((resolve) => process.stdin.once('end', resolve).resume());
+}
+
+async function beBorrower(driver: CudaDriver, socket: string): Promise<void> {
+  const reader = await borrowMemory(driver, socket, 'read');
+  const read = await reader.digest();
+  const { allowed, passMs, mapMs } = reader;
+  const writer = await borrowMemory(driver, socket, 'read and write');
+  await writer.mark();
+  process.stdout.write(JSON.stringify({ digest: read, allowed, passMs, mapMs }));
+  await new Promise((resolve) => process.stdin.once('end', resolve).resume());
+}
+
+/** Memory of one process that another one maps. */
+async function checkSharing(driver: CudaDriver): Promise<void> {
+  const { freeBytes } = driver.memory();
+  const folder = mkdtempSync(join(tmpdir(), 'tdiff-driver-check-'));
+  const size = `${((PIECES * pieceBytes(driver)) / GIB).toFixed(2)} GiB in ${PIECES} pieces`;
+  await check('memory can be handed to other processes', () => {
+    expect(driver.facts.canShare, 'a driver that exports file descriptors');
+    const plain = driver.createPhysical(driver.granularity);
+    try {
+      const error = (() => {
+        try {
+          closeDescriptors([driver.exportDescriptor(plain)]);
+        } catch (reason) {
+          return reason as Error;
+        }
+        return undefined;
+      })();
+      return `GPU ${driver.facts.uuid}; memory that was not made for it: ${error?.message ?? 'exported all the same'}`;
+    } finally {
+      plain.close();
+    }
+  });
+  await check(`lent to a process that is then killed, ${size}`, async () => {
+    const socket = join(folder, 'held.sock');
+    const held = await holdMemory(driver, socket);
+    try {
+      const borrower = await partner('borrower', socket);
+      const { digest, allowed, passMs, mapMs } = borrower.said;
+      expect(digest === held.digest, 'the same bytes there');
+      expect(await held.marked(), 'here what was written there');
+      await borrower.kill();
+      expect(await held.isWhole(), 'the bytes here after that process was killed');
+      const times = `export ${held.exportMs().toFixed(2)} ms, passing ${Number(passMs).toFixed(2)} ms, import and map ${Number(mapMs).toFixed(2)} ms`;
+      return `${times}; asked to map it for reading only, the driver allowed: ${allowed}`;
+    } finally {
+      held.close();
+    }
+  });
+  await check(`borrowed from a process that is then killed, ${size}`, async () => {
+    const socket = join(folder, 'borrowed.sock');
+    const holder = await partner('holder', socket);
+    const borrowed = await borrowMemory(driver, socket, 'read and write');
+    try {
+      expect((await borrowed.digest()) === holder.said.digest, 'the same bytes');
+      await holder.kill();
+      expect((await borrowed.digest()) === holder.said.digest, 'the same bytes after that');
+      await borrowed.mark();
+      return `read and written after that; passing ${borrowed.passMs.toFixed(2)} ms, import and map ${borrowed.mapMs.toFixed(2)} ms`;
+    } finally {
+      await holder.kill();
+      borrowed.close();
+    }
+  });
+  rmSync(folder, { recursive: true });
+  await check('all of it is given back', () => {
+    const missing = freeBytes - driver.memory().freeBytes;
+    expect(Math.abs(missing) < 64 * MIB, `all memory back, ${missing} bytes are missing`);
+    return 'nothing is left of either process';
+  });
 }
 
 async function checkErrors(driver: CudaDriver): Promise<void> {
@@ -480,6 +672,15 @@ const roomIn = (folder: string) => {
   return bavail * bsize;
 };
 
+if (values.holder !== undefined) {
+  await beHolder(await openDriver(), values.holder);
+  process.exit(0);
+}
+if (values.borrower !== undefined) {
+  await beBorrower(await openDriver(), values.borrower);
+  process.exit(0);
+}
+
 const start = performance.now();
 const driver = await openDriver();
 const opened = performance.now() - start;
@@ -497,6 +698,7 @@ print(
 );
 const wanted = values.dry ? GIB / 2 : Number(values.gigabytes) * GIB;
 await checkMapping(driver, atMost(wanted, freeBytes));
+await checkSharing(driver);
 await checkErrors(driver);
 const peak = await checkCopies(driver);
 await checkStreaming(driver, values.memory, atMost(wanted, Math.min(freeBytes, roomIn(values.memory))), peak);

@@ -1,7 +1,8 @@
-import { closeSync, ftruncateSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync } from 'node:fs';
 import koffi from 'koffi';
 import { errorOfCuda } from '../../src/gpu/runtime/cuda/cuda-error.js';
 import type {
+  Access,
   AddressRange,
   CudaDriver,
   CudaEvent,
@@ -18,6 +19,7 @@ import { bytesAt, loadLibrary } from '../../src/gpu/runtime/cuda/native.js';
 import type { DeviceLedger } from './device-ledger.js';
 
 const PROT_NONE = 0;
+const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
@@ -26,6 +28,7 @@ const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const MFD_CLOEXEC = 1;
+const F_DUPFD_CLOEXEC = 1030;
 const INVALID_VALUE = 1;
 const OUT_OF_MEMORY = 2;
 const ILLEGAL_ADDRESS = 700;
@@ -35,6 +38,7 @@ const libc = loadLibrary('libc.so.6');
 const libcMmap = libc.func('mmap', 'uint64', ['uint64', 'uint64', 'int', 'int', 'int', 'int64']);
 const libcMunmap = libc.func('munmap', 'int', ['uint64', 'uint64']);
 const libcMemfd = libc.func('memfd_create', 'int', ['str', 'uint']);
+const libcFcntl = libc.func('fcntl', 'int', ['int', 'int', 'int']);
 const libcMemcpy = libc.func('memcpy', 'uint64', ['uint64', 'uint64', 'uint64']);
 
 function mmap(address: bigint, bytes: number, protection: number, flags: number, file = -1): bigint {
@@ -50,6 +54,19 @@ function munmap(address: bigint, bytes: number): void {
 /** Copies memory of this process that has an address only. */
 export function copyMemory(target: bigint, source: bigint, bytes: number): void {
   libcMemcpy(target, source, bytes);
+}
+
+function memfd(bytes: number): number {
+  const file = libcMemfd('device', MFD_CLOEXEC);
+  if (file < 0) throw new Error(`memfd_create failed [errno=${koffi.errno()}]`);
+  ftruncateSync(file, bytes);
+  return file;
+}
+
+function duplicate(file: number): number {
+  const copy = libcFcntl(file, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw new Error(`fcntl failed [errno=${koffi.errno()}]`);
+  return copy;
 }
 
 /** When a stream's work is done: at once, when the test says so, or at later turns of the event loop, any stream next. */
@@ -71,6 +88,8 @@ export interface MemoryDriverOptions {
 type FailingCall =
   | 'reserve'
   | 'createPhysical'
+  | 'exportDescriptor'
+  | 'importDescriptor'
   | 'map'
   | 'allocate'
   | 'allocatePinned'
@@ -136,6 +155,8 @@ export class MemoryDriver implements CudaDriver {
     this.facts = {
       index: 0,
       name: 'memory of this process',
+      uuid: '6d656d6f72796f667468697370726f63',
+      canShare: true,
       computeCapability: { major: 9, minor: 0 },
       cudaVersion: '13.0',
       driverVersion: undefined,
@@ -229,32 +250,54 @@ export class MemoryDriver implements CudaDriver {
     close();
   }
 
-  createPhysical(bytes: number): PhysicalMemory {
+  createPhysical(bytes: number, { shareable = false } = {}): PhysicalMemory {
     this.#enter('createPhysical', `bytes=${bytes}`);
     this.#expectMultiple('createPhysical', bytes);
     this.#takeBytes('createPhysical', bytes);
     this.#physicalBytes += bytes;
-    this.#ledger?.tell(this.#usedBytes());
-    const memory = new MemoryPhysical(
+this.#ledger?.tell(this.#usedBytes());
+    return new MemoryPhysical(
+      memfd(bytes),
       bytes,
+      shareable,
       (close) => this.#handles.closer('piece of physical memory', close),
       () => {
         this.#physicalBytes -= bytes;
         this.#ledger?.tell(this.#usedBytes());
       },
     );
-    return memory;
   }
 
-  map(address: DeviceAddress, memory: PhysicalMemory): void {
+  exportDescriptor(memory: PhysicalMemory): number {
+    this.#enter('exportDescriptor', `bytes=${memory.bytes}`);
+    const { file, isShareable } = oursOnly(memory);
+    if (!isShareable) this.#fail('exportDescriptor', INVALID_VALUE, 'not made to be shared');
+    return duplicate(file);
+  }
+
+  /** What was imported counts as the exporter's memory. */
+  importDescriptor(descriptor: number, bytes: number): PhysicalMemory {
+    this.#enter('importDescriptor', `bytes=${bytes}`);
+    if (fstatSync(descriptor).size !== bytes) this.#fail('importDescriptor', INVALID_VALUE, `bytes=${bytes}`);
+    return new MemoryPhysical(
+      duplicate(descriptor),
+      bytes,
+      true,
+      (close) => this.#handles.closer('piece of physical memory', close),
+      () => {},
+    );
+  }
+
+  map(address: DeviceAddress, memory: PhysicalMemory, access: Access = 'read and write'): Access {
     this.#enter('map', `bytes=${memory.bytes}`);
-    if (!(memory instanceof MemoryPhysical)) throw new Error("expected this driver's memory");
+    const ours = oursOnly(memory);
     const range = { address, bytes: memory.bytes };
     if (!this.#isReserved(range) || this.#mappingsIn(range).length > 0) {
       this.#fail('map', INVALID_VALUE, 'not reserved, or mapped already');
     }
-    memory.mapAt(address);
-    this.#mapped.set(address, memory);
+    ours.mapAt(address, access);
+    this.#mapped.set(address, ours);
+    return access;
   }
 
   unmap(range: AddressRange): void {
@@ -482,29 +525,34 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
+function oursOnly(memory: PhysicalMemory): MemoryPhysical {
+  if (memory instanceof MemoryPhysical) return memory;
+  throw new Error("expected this driver's memory");
+}
+
 class MemoryPhysical implements PhysicalMemory {
   readonly close: () => void;
-  readonly #file: number;
   #mappings = 0;
   #isClosed = false;
 
   constructor(
+    /** What it lies in. */
+    readonly file: number,
     readonly bytes: number,
+    readonly isShareable: boolean,
     closer: (release: () => void) => () => void,
     private readonly gone: () => void,
   ) {
-    this.#file = libcMemfd('device', MFD_CLOEXEC);
-    if (this.#file < 0) throw new Error(`memfd_create failed [errno=${koffi.errno()}]`);
-    ftruncateSync(this.#file, bytes);
     this.close = closer(() => {
       this.#isClosed = true;
-      closeSync(this.#file);
+      closeSync(file);
       this.#check();
     });
   }
 
-  mapAt(address: bigint): void {
-    mmap(address, this.bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, this.#file);
+  mapAt(address: bigint, access: Access): void {
+    const protection = access === 'read' ? PROT_READ : PROT_READ_WRITE;
+    mmap(address, this.bytes, protection, MAP_SHARED | MAP_FIXED, this.file);
     this.#mappings++;
   }
 

@@ -2,8 +2,15 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { KoffiFunc, LibraryHandle } from 'koffi';
 import { DeviceLost } from '../../../contract/errors.js';
-import { CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_NOT_READY, CUDA_SUCCESS, errorOfCuda } from './cuda-error.js';
+import {
+  CUDA_ERROR_INVALID_VALUE,
+  CUDA_ERROR_NOT_READY,
+  CUDA_SUCCESS,
+  CudaError,
+  errorOfCuda,
+} from './cuda-error.js';
 import type {
+  Access,
   AddressRange,
   CudaDriver,
   CudaEvent,
@@ -39,6 +46,7 @@ const signatures = {
   cuDeviceGetName: ['uint8 *', 'int', 'int'],
   cuDeviceTotalMem_v2: ['uint64 *', 'int'],
   cuDeviceGetAttribute: ['int *', 'int', 'int'],
+  cuDeviceGetUuid_v2: ['uint8 *', 'int'],
   cuDevicePrimaryCtxRetain: ['uint64 *', 'int'],
   cuDevicePrimaryCtxRelease_v2: ['int'],
   cuCtxSetCurrent: ['uint64'],
@@ -49,6 +57,8 @@ const signatures = {
   cuMemAddressFree: ['uint64', 'uint64'],
   cuMemCreate: ['uint64 *', 'uint64', 'uint8 *', 'uint64'],
   cuMemRelease: ['uint64'],
+  cuMemExportToShareableHandle: ['int *', 'uint64', 'int', 'uint64'],
+  cuMemImportFromShareableHandle: ['uint64 *', 'uint64', 'int'],
   cuMemMap: ['uint64', 'uint64', 'uint64', 'uint64', 'uint64'],
   cuMemSetAccess: ['uint64', 'uint64', 'uint8 *', 'uint64'],
   cuMemUnmap: ['uint64', 'uint64'],
@@ -75,6 +85,9 @@ type CudaFunctions = Readonly<Record<Call, CudaFunction>>;
 const COMPUTE_CAPABILITY_MAJOR = 75;
 const COMPUTE_CAPABILITY_MINOR = 76;
 const VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED = 102;
+const POSIX_FILE_DESCRIPTOR_SUPPORTED = 103;
+/** `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`. */
+const POSIX_FILE_DESCRIPTOR = 1;
 /** `CU_STREAM_NON_BLOCKING`: doesn't wait for the default stream, which other libraries of this process may use. */
 const NON_BLOCKING = 1;
 /** `CU_EVENT_DISABLE_TIMING`: cheaper to record and to query. */
@@ -198,11 +211,15 @@ function readFacts(functions: CudaFunctions, device: number, cudaVersion: string
       `GPU ${device} (${name}) has no virtual memory management, which the weights need; use another GPU, or \`device: cpu\``,
     );
   }
+  const uuid = Buffer.alloc(16);
+  check(functions, 'cuDeviceGetUuid_v2', functions.cuDeviceGetUuid_v2(uuid, handle));
   const total = new BigUint64Array(1);
   check(functions, 'cuDeviceTotalMem_v2', functions.cuDeviceTotalMem_v2(total, handle));
   return {
     index: device,
     name,
+    uuid: uuid.toString('hex'),
+    canShare: attribute(POSIX_FILE_DESCRIPTOR_SUPPORTED) !== 0,
     computeCapability: {
       major: attribute(COMPUTE_CAPABILITY_MAJOR),
       minor: attribute(COMPUTE_CAPABILITY_MINOR),
@@ -238,22 +255,26 @@ function messageOf(error: unknown): string {
 }
 
 /** `CUmemAllocationProp`: pinned memory of a device. */
-function allocationProperties(device: number): Buffer {
+function allocationProperties(device: number, handleTypes: number): Buffer {
   const properties = Buffer.alloc(32);
   properties.writeInt32LE(1, 0); // type: CU_MEM_ALLOCATION_TYPE_PINNED
+  properties.writeInt32LE(handleTypes, 4); // requestedHandleTypes
   properties.writeInt32LE(1, 8); // location.type: CU_MEM_LOCATION_TYPE_DEVICE
   properties.writeInt32LE(device, 12); // location.id
   return properties;
 }
 
-/** `CUmemAccessDesc`: a device reads and writes. */
-function readAndWrite(device: number): Buffer {
+/** `CUmemAccessDesc`: what a device may do. */
+function accessOf(device: number, flags: number): Buffer {
   const access = Buffer.alloc(12);
   access.writeInt32LE(1, 0); // location.type: CU_MEM_LOCATION_TYPE_DEVICE
   access.writeInt32LE(device, 4); // location.id
-  access.writeInt32LE(3, 8); // flags: CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+  access.writeInt32LE(flags, 8);
   return access;
 }
+
+/** `CU_MEM_ACCESS_FLAGS_PROT_READ` and `CU_MEM_ACCESS_FLAGS_PROT_READWRITE`. */
+const ACCESS_FLAGS: Readonly<Record<Access, number>> = { read: 1, 'read and write': 3 };
 
 class KoffiCudaDriver implements CudaDriver {
   readonly granularity: number;
@@ -261,7 +282,7 @@ class KoffiCudaDriver implements CudaDriver {
   readonly #device: number;
   readonly #context: bigint;
   readonly #properties: Buffer;
-  readonly #access: Buffer;
+  readonly #shareable: Buffer;
   readonly #handles = new Handles();
   readonly #ranges = new Map<AddressRange, () => void>();
   readonly #waiter = new EventWaiter();
@@ -279,8 +300,8 @@ class KoffiCudaDriver implements CudaDriver {
     this.#functions = functions;
     this.#device = device;
     this.#context = context;
-    this.#properties = allocationProperties(device);
-    this.#access = readAndWrite(device);
+    this.#properties = allocationProperties(device, 0);
+    this.#shareable = allocationProperties(device, POSIX_FILE_DESCRIPTOR);
     this.#call('cuMemGetAllocationGranularity', this.#out, this.#properties, RECOMMENDED);
     this.granularity = Number(this.#out[0]);
   }
@@ -310,22 +331,28 @@ class KoffiCudaDriver implements CudaDriver {
     close();
   }
 
-  createPhysical(bytes: number): PhysicalMemory {
-    this.#call('cuMemCreate', this.#out, bytes, this.#properties, 0);
-    const handle = this.#result();
-    return new KoffiPhysicalMemory(
-      handle,
-      bytes,
-      this.#handles.closer('piece of physical memory', () => this.#release('cuMemRelease', handle)),
-    );
+  createPhysical(bytes: number, { shareable = false } = {}): PhysicalMemory {
+    this.#call('cuMemCreate', this.#out, bytes, shareable ? this.#shareable : this.#properties, 0);
+    return this.#physical(this.#result(), bytes);
   }
 
-  map(address: DeviceAddress, memory: PhysicalMemory): void {
-    if (!(memory instanceof KoffiPhysicalMemory))
-      throw new Error("expected memory of CUDA's, got another driver's");
-    this.#call('cuMemMap', address, memory.bytes, 0, memory.handle, 0);
+  exportDescriptor(memory: PhysicalMemory): number {
+    const descriptor = new Int32Array(1);
+    const { handle } = oursOnly(memory);
+    this.#call('cuMemExportToShareableHandle', descriptor, handle, POSIX_FILE_DESCRIPTOR, 0);
+    return descriptor[0] ?? -1;
+  }
+
+  importDescriptor(descriptor: number, bytes: number): PhysicalMemory {
+    // The descriptor's number stands where the header has a pointer.
+    this.#call('cuMemImportFromShareableHandle', this.#out, descriptor, POSIX_FILE_DESCRIPTOR);
+    return this.#physical(this.#result(), bytes);
+  }
+
+  map(address: DeviceAddress, memory: PhysicalMemory, access: Access = 'read and write'): Access {
+    this.#call('cuMemMap', address, memory.bytes, 0, oursOnly(memory).handle, 0);
     try {
-      this.#call('cuMemSetAccess', address, memory.bytes, this.#access, 1);
+      return this.#allow(address, memory.bytes, access);
     } catch (error) {
       this.#release('cuMemUnmap', address, memory.bytes);
       throw error;
@@ -386,6 +413,24 @@ class KoffiCudaDriver implements CudaDriver {
     this.#handles.expectNone();
   }
 
+  #physical(handle: bigint, bytes: number): PhysicalMemory {
+    const release = () => this.#release('cuMemRelease', handle);
+    return new KoffiPhysicalMemory(handle, bytes, this.#handles.closer('piece of physical memory', release));
+  }
+
+  #allow(address: DeviceAddress, bytes: number, access: Access): Access {
+    const ask = (flags: number) =>
+      this.#call('cuMemSetAccess', address, bytes, accessOf(this.#device, flags), 1);
+    try {
+      ask(ACCESS_FLAGS[access]);
+      return access;
+    } catch (error) {
+      if (access !== 'read' || !(error instanceof CudaError)) throw error;
+      ask(ACCESS_FLAGS['read and write']);
+      return 'read and write';
+    }
+  }
+
   #isDone(event: bigint): boolean {
     const code = this.#functions.cuEventQuery(event);
     if (code === CUDA_SUCCESS) return true;
@@ -421,6 +466,11 @@ class KoffiCudaDriver implements CudaDriver {
 function describe(arg: Argument): string {
   if (typeof arg === 'bigint') return `0x${arg.toString(16)}`;
   return typeof arg === 'number' ? String(arg) : arg.constructor.name;
+}
+
+function oursOnly(memory: PhysicalMemory): KoffiPhysicalMemory {
+  if (memory instanceof KoffiPhysicalMemory) return memory;
+  throw new Error("expected memory of CUDA's, got another driver's");
 }
 
 class KoffiPhysicalMemory implements PhysicalMemory {

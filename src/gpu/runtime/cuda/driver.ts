@@ -7,6 +7,10 @@ export interface DeviceFacts {
   readonly index: number;
   /** Such as `NVIDIA H100 80GB HBM3`. */
   readonly name: string;
+  /** The card's own, the same for every process, whatever number it has there: 32 hexadecimal digits. */
+  readonly uuid: string;
+  /** Whether its memory can be handed to other processes as file descriptors. */
+  readonly canShare: boolean;
   /** Such as 9.0: below 8.0 there is no bfloat16. */
   readonly computeCapability: { readonly major: number; readonly minor: number };
   /** The newest CUDA that the driver speaks, such as `13.0`. */
@@ -30,6 +34,9 @@ export interface PhysicalMemory {
   readonly bytes: number;
   close(): void;
 }
+
+/** What kernels may do with what is mapped. */
+export type Access = 'read' | 'read and write';
 
 /** A plain piece of device memory. */
 export interface DeviceBuffer extends AddressRange {
@@ -83,10 +90,28 @@ export interface CudaDriver {
   reserve(bytes: number): AddressRange;
   /** Gives addresses back, behind which nothing is mapped any more. */
   unreserve(range: AddressRange): void;
-  /** Takes memory of the device. @param bytes a multiple of `granularity` */
-  createPhysical(bytes: number): PhysicalMemory;
-  /** Puts all of `memory` behind the addresses from `address` on, to read and write. */
-  map(address: DeviceAddress, memory: PhysicalMemory): void;
+  /**
+   * Takes memory of the device.
+   * @param bytes a multiple of `granularity`
+   * @param shareable whether it can be exported. Default: false, since that is not free of conditions
+   */
+  createPhysical(bytes: number, options?: { readonly shareable?: boolean }): PhysicalMemory;
+  /**
+   * A file descriptor that stands for shareable memory, for another process to import. It is the caller's to close, and
+   * holds the memory as the handle does.
+   */
+  exportDescriptor(memory: PhysicalMemory): number;
+  /**
+   * The memory that another process has exported. The descriptor may be closed afterwards.
+   * @param bytes as many as it has
+   */
+  importDescriptor(descriptor: number, bytes: number): PhysicalMemory;
+  /**
+   * Puts all of `memory` behind the addresses from `address` on.
+   * @param access Default: `read and write`
+   * @returns what was allowed: a driver that knows no reading alone allows writing too
+   */
+  map(address: DeviceAddress, memory: PhysicalMemory, access?: Access): Access;
   /** Takes away what one `map` has put behind these addresses. No work on them may be under way. */
   unmap(range: AddressRange): void;
 
