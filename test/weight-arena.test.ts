@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { DeviceLost, OutOfMemory } from '../src/contract/errors.js';
 import { openCudaDriver } from '../src/gpu/runtime/cuda/cuda-driver.js';
 import { CudaError, errorOfCuda } from '../src/gpu/runtime/cuda/cuda-error.js';
-import { type NamedTensor, WeightArena } from '../src/gpu/runtime/cuda/weight-arena.js';
+import { WeightArena } from '../src/gpu/runtime/cuda/weight-arena.js';
+import type { NamedTensor } from '../src/gpu/runtime/cuda/weight-layout.js';
 import { MemoryDriver } from './support/memory-driver.js';
 
 const UNIT = 2 * 2 ** 20;

@@ -29,7 +29,8 @@ import {
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
 import { CudaError } from '../../src/gpu/runtime/cuda/cuda-error.js';
 import type { Access, AddressRange, CudaDriver, PhysicalMemory } from '../../src/gpu/runtime/cuda/driver.js';
-import { type NamedTensor, WeightArena } from '../../src/gpu/runtime/cuda/weight-arena.js';
+import { WeightArena } from '../../src/gpu/runtime/cuda/weight-arena.js';
+import type { NamedTensor } from '../../src/gpu/runtime/cuda/weight-layout.js';
 import { streamWeights, type WeightStreamOptions } from '../../src/gpu/runtime/cuda/weight-stream.js';
 
 const MIB = 2 ** 20;

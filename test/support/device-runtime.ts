@@ -2,6 +2,7 @@ import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
 import { DeviceRuntime } from '../../src/gpu/runtime/cuda/device-runtime.js';
 import type { HostCache } from '../../src/gpu/runtime/cuda/host-cache.js';
 import { Ort } from '../../src/gpu/runtime/cuda/ort.js';
+import type { WeightSource } from '../../src/gpu/runtime/cuda/weight-source.js';
 import { onnxruntimeLibrary } from '../../src/gpu/runtime/onnxruntime-library.js';
 import type { MemoryDriver } from './memory-driver.js';
 
@@ -11,12 +12,14 @@ export interface MemoryRuntimeOptions {
   /** Default: 1 MiB. */
   readonly bufferBytes?: number;
   readonly cache?: HostCache | undefined;
+  readonly source?: WeightSource | undefined;
+  readonly onFallback?: ((reason: unknown) => void) | undefined;
 }
 
 /** The runtime for GPUs over an in-memory device, with ONNX Runtime's CPU kernels. */
 export function memoryRuntime(
   driver: MemoryDriver,
-  { threads = 2, bufferBytes = 1 << 20, cache }: MemoryRuntimeOptions = {},
+  { threads = 2, bufferBytes = 1 << 20, cache, source, onFallback }: MemoryRuntimeOptions = {},
 ): DeviceRuntime {
   return new DeviceRuntime({
     device: 'cuda:0',
@@ -27,5 +30,7 @@ export function memoryRuntime(
     threads,
     bufferBytes,
     ...(cache && { cache }),
+    ...(source && { source }),
+    ...(onFallback && { onFallback }),
   });
 }

@@ -255,7 +255,7 @@ export class MemoryDriver implements CudaDriver {
     this.#expectMultiple('createPhysical', bytes);
     this.#takeBytes('createPhysical', bytes);
     this.#physicalBytes += bytes;
-this.#ledger?.tell(this.#usedBytes());
+    this.#ledger?.tell(this.#usedBytes());
     return new MemoryPhysical(
       memfd(bytes),
       bytes,

@@ -4,6 +4,7 @@ import type { ModelCard } from '../../contract/model-card.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import { loadGraphs } from '../graph/graphs.js';
 import { openRuntime } from '../runtime/open-runtime.js';
+import { pipelineGraphs } from '../runtime/pipeline-graphs.js';
 import {
   type Device,
   type DeviceMemory,
@@ -146,15 +147,8 @@ async function openSessions(
   const graphs = await inSpan('graphs', () =>
     loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute }),
   );
-  const [textEncoder, transformer, vaeDecoder] = await runtime.open([
-    {
-      component: 'text_encoder',
-      ...graphs.textEncoder,
-      weightsFolder: checkpoint.textEncoder.weights.folder,
-    },
-    { component: 'transformer', ...graphs.transformer, weightsFolder: checkpoint.transformer.weights.folder },
-    { component: 'vae', ...graphs.vaeDecoder, weightsFolder: checkpoint.vae.weights.folder },
-  ]);
+  const opened = await runtime.open(pipelineGraphs(checkpoint, graphs));
+  const [textEncoder, transformer, vaeDecoder] = opened;
   if (!textEncoder || !transformer || !vaeDecoder) throw new Error('expected a session for every graph');
   return { sessions: { textEncoder, transformer, vaeDecoder }, digest: graphs.digest };
 }

@@ -4,7 +4,7 @@ import { ModelCard } from '../../contract/model-card.js';
 import { BatchMemory } from './batch-memory.js';
 
 /**
- * What parent and engine say to each other over one Unix socket. Every message is a frame (see `frames.ts`):
+ * What parent and engine say to each other over one Unix socket. Every message is a frame (see `../frames.ts`):
  * a JSON header that one of these schemas describes, then raw bytes where the message says so.
  * The engine listens and the parent connects, so that an engine can be captured with no connection open.
  */

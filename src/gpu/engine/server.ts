@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Logger } from 'pino';
 import { CheckpointInvalid, InvalidRequest, OutOfMemory, RenderError } from '../../contract/errors.js';
+import { encodeFrame, readFrames } from '../frames.js';
 import type { DeviceMemory } from '../runtime/session.js';
-import { encodeFrame, readFrames } from './frames.js';
 import type { Pipeline } from './pipeline.js';
 import { type EngineMessage, type Hello, ParentMessage } from './protocol.js';
 

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineCrashed, EngineStalled, errorOfType, type RenderError } from '../../contract/errors.js';
-import { encodeFrame, type Frame, readFrames } from '../engine/frames.js';
 import { EngineMessage, type Hello, type ParentMessage, type Stats } from '../engine/protocol.js';
+import { encodeFrame, type Frame, readFrames } from '../frames.js';
 import type { RenderedImage, RenderOptions } from '../host.js';
 import type { EngineProcess } from './engine-process.js';
 

@@ -1,4 +1,5 @@
 import { inSpan } from '../spans.js';
+import type { WeightSource } from './cuda/weight-source.js';
 import type { Device, Runtime } from './session.js';
 import type { WeightOptions } from './weight-options.js';
 
@@ -9,6 +10,10 @@ export interface RuntimeOptions {
   readonly cacheFolder: string;
   /** How weights get to a GPU; the CPU's are mapped from their files. */
   readonly weights?: WeightOptions | undefined;
+  /** Who may have the weights on the GPU already. Default: nobody. */
+  readonly source?: WeightSource | undefined;
+  /** Told why weights are streamed though there is a source. */
+  readonly onFallback?: (reason: unknown) => void;
 }
 
 /**
@@ -19,11 +24,25 @@ export function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   return inSpan('device', () => open(options));
 }
 
-async function open({ device, threads, cacheFolder, weights }: RuntimeOptions): Promise<Runtime> {
+async function open({
+  device,
+  threads,
+  cacheFolder,
+  weights,
+  source,
+  onFallback,
+}: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
     return openCpuRuntime(threads);
   }
   const { openCudaRuntime } = await import('./cuda/cuda-runtime.js');
-  return openCudaRuntime({ index: Number(device.slice('cuda:'.length)), cacheFolder, ...weights });
+  const index = Number(device.slice('cuda:'.length));
+  return openCudaRuntime({
+    index,
+    cacheFolder,
+    ...weights,
+    ...(source && { source }),
+    ...(onFallback && { onFallback }),
+  });
 }

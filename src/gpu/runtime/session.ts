@@ -56,6 +56,8 @@ export interface RuntimeGraph {
   readonly weights: readonly GraphWeight[];
   /** The folder that the external data lies in. */
   readonly weightsFolder: string;
+  /** Of the checkpoint that the weights are of: with it, other processes may hold them too. */
+  readonly checkpointDigest?: string;
 }
 
 export interface DeviceMemory {

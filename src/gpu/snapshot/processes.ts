@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { EngineStalled } from '../../contract/errors.js';
 import type { EngineArguments } from '../engine/arguments.js';
-import { encodeFrame, readFrames } from '../engine/frames.js';
 import type { ParentMessage } from '../engine/protocol.js';
+import { encodeFrame, readFrames } from '../frames.js';
 import { EngineProcess, engineCommand, gpuEnvironment, guards } from '../host/engine-process.js';
 import { oomKills } from '../host/oom-killer.js';
 import {

@@ -9,12 +9,17 @@ import type { DeviceFacts } from './driver.js';
 import { HostCache } from './host-cache.js';
 import { type CudaProvider, Ort } from './ort.js';
 import { linkProviders } from './provider-libraries.js';
+import type { WeightSource } from './weight-source.js';
 
 export interface CudaRuntimeOptions extends WeightOptions {
   /** The GPU's number. */
   readonly index: number;
   /** Where links to ONNX Runtime's libraries are made. */
   readonly cacheFolder: string;
+  /** Who may have the weights on the GPU already. Default: nobody. */
+  readonly source?: WeightSource;
+  /** Told why weights are streamed though there is a source. */
+  readonly onFallback?: (reason: unknown) => void;
 }
 
 /**
@@ -27,6 +32,8 @@ export async function openCudaRuntime({
   cacheFolder,
   streamBufferBytes,
   hostCacheBytes,
+  source,
+  onFallback,
 }: CudaRuntimeOptions): Promise<Runtime> {
   const cache = hostCacheBytes === undefined ? undefined : HostCache.open({ maxBytes: hostCacheBytes });
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
@@ -50,6 +57,8 @@ export async function openCudaRuntime({
     threads: SHAPE_THREADS,
     ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
     ...(cache && { cache }),
+    ...(source && { source }),
+    ...(onFallback && { onFallback }),
   });
 }
 

@@ -1,3 +1,7 @@
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DeviceLost,
@@ -21,11 +25,20 @@ import {
   type Session,
   type Tensor,
 } from '../session.js';
-import type { CudaDriver, CudaStream, DeviceBuffer, PinnedBuffer } from './driver.js';
+import {
+  type CudaDriver,
+  type CudaStream,
+  type DeviceBuffer,
+  type PhysicalMemory,
+  type PinnedBuffer,
+  roundUp,
+} from './driver.js';
 import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
 import { Turns } from './turns.js';
 import { noRoomFor, WeightArena } from './weight-arena.js';
+import { type CopyRun, layOut, type WeightLayout } from './weight-layout.js';
+import type { LentWeights, WantedWeights, WeightSource } from './weight-source.js';
 import { streamWeights, type WeightStream } from './weight-stream.js';
 
 export interface DeviceRuntimeOptions {
@@ -42,10 +55,26 @@ export interface DeviceRuntimeOptions {
   readonly bufferBytes?: number;
   /** Where weights are read from if they are there, and kept for the next engine. Default: nowhere. */
   readonly cache?: HostCache;
+  /** Who may have the weights on the device already. Default: nobody; they are streamed. */
+  readonly source?: WeightSource;
+  /** Told why weights are streamed though there is a source. */
+  readonly onFallback?: (reason: unknown) => void;
 }
+
+/** A graph whose checkpoint nobody knows is streamed here. */
+type Wanted = Omit<WantedWeights, 'checkpointDigest'> & {
+  readonly layout: WeightLayout;
+  readonly checkpointDigest: string | undefined;
+};
 
 interface Component {
   readonly arena: WeightArena;
+  /** Runs over its weights wait for each other, and what changes the memory behind them waits for runs. */
+  readonly turns: Turns;
+  /** Settles when its session is made. */
+  opened: Promise<unknown>;
+  /** Resolves when what is lent to it has arrived, and is what it should be. */
+  arrival: Promise<void>;
   /** Resolves when its weights are in place. */
   ready: Promise<unknown>;
 }
@@ -55,6 +84,7 @@ interface Component {
  * are still being streamed, and what runs make stays on the device until somebody reads it.
  */
 export class DeviceRuntime implements Runtime {
+  #wanted: readonly Wanted[] = [];
   readonly #components: Component[] = [];
   readonly #sessions: DeviceSession[] = [];
   readonly #transfers: Transfers;
@@ -66,6 +96,9 @@ export class DeviceRuntime implements Runtime {
   /** Of the files, when they were opened. */
   #stamps: Promise<string> = Promise.resolve('');
   #isReleased = false;
+  #lent: LentWeights | undefined;
+  /** Resolves when what the source did not bring has memory of our own. */
+  #leaving: Promise<void> | undefined;
   #loss: DeviceLost | EngineCrashed | undefined;
   #lose: (reason: unknown) => void = () => {};
   readonly #lost = new Promise<never>((_, reject) => {
@@ -91,12 +124,12 @@ export class DeviceRuntime implements Runtime {
 
   async open(graphs: readonly RuntimeGraph[]): Promise<Session[]> {
     const { ort, provider, threads } = this.options;
-    this.#takeRoom(graphs);
-    this.#stream();
+    await this.#takeRoom(graphs);
+    this.#load();
     // Side by side: each takes a core's time, and none waits for weights.
     const opening = graphs.map(async ({ component: name, bytes, weights, weightsFolder }, index) => {
       const component = this.#components[index] as Component;
-      const session = await inSpan(`session ${name}`, () =>
+      const created = inSpan(`session ${name}`, () =>
         ort.createSession({
           graph: bytes,
           weightsFolder,
@@ -105,7 +138,8 @@ export class DeviceRuntime implements Runtime {
           threads,
         }),
       );
-      return new DeviceSession(name, session, () => component.ready, this);
+      component.opened = created;
+      return new DeviceSession(name, await created, () => component.ready, component.turns, this);
     });
     for (const opened of await Promise.allSettled(opening)) {
       if (opened.status === 'fulfilled') this.#sessions.push(opened.value);
@@ -177,6 +211,7 @@ export class DeviceRuntime implements Runtime {
       component.ready = Promise.reject(new Error(reason));
       component.ready.catch(() => {});
     }
+    this.#returnLent();
     await this.#transfers.rest();
     return bytes;
   }
@@ -185,15 +220,19 @@ export class DeviceRuntime implements Runtime {
     if (!this.#isReleased) return;
     await this.#refuseOtherFiles();
     const arenas = this.#components.map(({ arena }) => arena);
+    const lent = await this.#borrow();
     try {
-      for (const arena of arenas) arena.resume();
+      for (const arena of arenas) {
+        this.#overLent(lent, arena.component, (memory) => arena.resume(memory));
+      }
     } catch (error) {
       for (const arena of arenas) arena.release();
+      this.#returnLent();
       this.#note(error);
       throw error;
     }
     this.#isReleased = false;
-    this.#stream();
+    this.#load();
   }
 
   async close(): Promise<void> {
@@ -201,9 +240,20 @@ export class DeviceRuntime implements Runtime {
     await this.#settle('the runtime was closed');
     for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
+    this.#returnLent();
     this.#transfers.close();
     this.options.ort.close();
     this.options.driver.close();
+  }
+
+  /** Work that needs memory of the device: where that is full, once more after others have made room. */
+  async withRoom<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof OutOfMemory) || !(await this.#makeRoom())) throw error;
+      return work();
+    }
   }
 
   /** A tensor of the device as callers hold it. */
@@ -252,21 +302,109 @@ export class DeviceRuntime implements Runtime {
   }
 
   /** @throws OutOfMemory where the device has no room for all weights: then none is taken */
-  #takeRoom(graphs: readonly RuntimeGraph[]): void {
-    const { driver } = this.options;
-    const { freeBytes } = driver.memory();
-    const arenas: WeightArena[] = [];
-    try {
-      for (const { component, weights } of graphs) arenas.push(new WeightArena(driver, component, weights));
-    } catch (error) {
-      for (const arena of arenas) arena.close();
-      throw error instanceof OutOfMemory ? this.#noRoom(graphs, freeBytes, error) : error;
-    }
-    this.#components.push(...arenas.map((arena) => ({ arena, ready: Promise.resolve() })));
+  async #takeRoom(graphs: readonly RuntimeGraph[]): Promise<void> {
+    this.#wanted = graphs.map((graph) => this.#wantedOf(graph));
     for (const { file } of graphs.flatMap(({ weights }) => weights)) this.#files.add(file);
     this.#stamps = fileStamps(this.#files);
     // Where a file is missing, its stream says so.
     this.#stamps.catch(() => {});
+    const lent = await this.#borrow();
+    const { freeBytes } = this.options.driver.memory();
+    try {
+      this.#components.push(...this.#placesIn(lent));
+    } catch (error) {
+      throw error instanceof OutOfMemory ? this.#noRoom(graphs, freeBytes, error) : error;
+    }
+  }
+
+  #placesIn(lent: LentWeights | undefined): Component[] {
+    const arenas: WeightArena[] = [];
+    try {
+      for (const { component, layout } of this.#wanted) {
+        const arenaOver = (memory?: readonly PhysicalMemory[]) =>
+          new WeightArena(this.options.driver, component, layout, { lent: memory });
+        arenas.push(this.#overLent(lent, component, arenaOver));
+      }
+    } catch (error) {
+      for (const arena of arenas) arena.close();
+      this.#returnLent();
+      throw error;
+    }
+    const settled = Promise.resolve();
+    return arenas.map((arena) => ({
+      arena,
+      turns: new Turns(),
+      opened: settled,
+      arrival: settled,
+      ready: settled,
+    }));
+  }
+
+  #wantedOf({ component, weights, checkpointDigest }: RuntimeGraph): Wanted {
+    const layout = layOut(weights);
+    const mappedBytes = roundUp(Math.max(layout.extent, 1), this.options.driver.granularity);
+    return { component, layout, mappedBytes, checkpointDigest };
+  }
+
+  /** @returns undefined where there is nobody to borrow from, or nothing to be had */
+  async #borrow(): Promise<LentWeights | undefined> {
+    const { source, driver } = this.options;
+    const known = this.#wanted.flatMap(({ checkpointDigest, ...wanted }) =>
+      checkpointDigest === undefined ? [] : [{ ...wanted, checkpointDigest }],
+    );
+    if (!source || known.length < this.#wanted.length) return undefined;
+    try {
+      this.#lent = await inSpan('keeper', () => source.lend(known, driver.facts));
+      this.#lent.onDamaged((component) => this.#note(damaged(component, driver.facts.name)));
+    } catch (error) {
+      this.options.onFallback?.(error);
+    }
+    return this.#lent;
+  }
+
+  /** Maps what is lent for a component; where that can't be had, memory of our own. */
+  #overLent<T>(
+    lent: LentWeights | undefined,
+    component: string,
+    map: (memory?: readonly PhysicalMemory[]) => T,
+  ): T {
+    if (!lent) return map();
+    try {
+      return map(this.#import(lent, component));
+    } catch (error) {
+      this.#note(error);
+      if (error === this.#loss) throw error;
+      this.options.onFallback?.(error);
+      lent.giveBack(component, false);
+      return map();
+    }
+  }
+
+  #import(lent: LentWeights, component: string): PhysicalMemory[] {
+    const pieces = lent.take(component);
+    const imported: PhysicalMemory[] = [];
+    try {
+      for (const { descriptor, bytes } of pieces) {
+        imported.push(this.options.driver.importDescriptor(descriptor, bytes));
+      }
+      return imported;
+    } catch (error) {
+      for (const memory of imported) memory.close();
+      throw error;
+    } finally {
+      for (const { descriptor } of pieces) closeSync(descriptor);
+    }
+  }
+
+  #returnLent(): void {
+    this.#lent?.close();
+    this.#lent = undefined;
+  }
+
+  /** @returns whether somebody has freed something */
+  async #makeRoom(): Promise<boolean> {
+    const freed = await this.#lent?.makeRoom().catch(() => 0);
+    return freed !== undefined && freed > 0;
   }
 
   /** Of a component alone the user would learn neither what the model needs nor what was free before it. */
@@ -290,14 +428,15 @@ export class DeviceRuntime implements Runtime {
     await Promise.all(this.#sessions.map((session) => session.settled()));
   }
 
-  /** Streams what is missing in the arenas; what keeps a disk from answering may pass, so a few times over. */
-  #stream(): void {
+  /** Waits for what is lent, and streams the rest; what keeps a disk from answering may pass, so a few times over. */
+  #load(): void {
     this.#stopStreaming = new AbortController();
+    this.#leaving = undefined;
     const { signal } = this.#stopStreaming;
     const attempts: Promise<WeightStream>[] = [];
     const attempt = (index: number) =>
       (attempts[index] ??= this.#attempt(index, attempts[index - 1], signal));
-    const load = async (component: string) => {
+    const stream = async (component: string) => {
       for (let index = 0; ; index++) {
         try {
           return await (await attempt(index)).loaded(component);
@@ -309,11 +448,76 @@ export class DeviceRuntime implements Runtime {
         }
       }
     };
+    const load = async (component: Component) => {
+      const { arena, arrival } = component;
+      try {
+        await arrival;
+      } catch (error) {
+        signal.throwIfAborted();
+        await this.#leave(error);
+      }
+      if (!arena.isLoaded) await stream(arena.component);
+    };
     for (const component of this.#components) {
-      component.ready = load(component.arena.component);
+      component.arrival = component.arena.isLent ? this.#arrive(component.arena, signal) : Promise.resolve();
+    }
+    for (const component of this.#components) {
+      component.ready = load(component);
       // Whoever runs the session, or waits for `loaded`, hears of it.
       component.ready.catch(() => {});
     }
+  }
+
+  async #arrive(arena: WeightArena, signal: AbortSignal): Promise<void> {
+    const lent = this.#lent;
+    if (!lent) throw new Error(`${arena.component}: expected its lender`);
+    await unlessAborted(lent.loaded(arena.component), signal);
+    const difference = await inSpan(`probe ${arena.component}`, () => this.#differenceIn(arena));
+    if (difference !== undefined) {
+      lent.giveBack(arena.component, true);
+      throw new Error(`${arena.component}: what is lent is not what its digest says ${difference}`);
+    }
+    arena.arrived();
+  }
+
+  /** Compares some of what is lent with the files, at other places each time. @returns where it is something else */
+  async #differenceIn(arena: WeightArena): Promise<string | undefined> {
+    const files = new Map<string, FileHandle>();
+    try {
+      for (const { file, fileOffset, arenaOffset, length } of probesOf(arena.plan)) {
+        const handle = files.get(file) ?? (await open(file, 'r'));
+        files.set(file, handle);
+        const expected = Buffer.alloc(length);
+        await handle.read(expected, 0, length, fileOffset);
+        const there = await this.#transfers.toHost(arena.address + BigInt(arenaOffset), length);
+        if (Buffer.compare(expected, there) !== 0)
+          return `[file=${file}, offset=${fileOffset}, bytes=${length}]`;
+      }
+      return undefined;
+    } finally {
+      for (const handle of files.values()) await handle.close();
+    }
+  }
+
+  /** Takes memory of our own for all that has not arrived; what has arrived stays, its memory is good without its lender. */
+  #leave(reason: unknown): Promise<void> {
+    this.#leaving ??= (async () => {
+      this.options.onFallback?.(reason);
+      const left = this.#components.filter(({ arena }) => arena.isLent && !arena.isLoaded);
+      for (const { arena } of left) this.#lent?.giveBack(arena.component, false);
+      for (const component of left) {
+        const { arena, turns, opened, arrival } = component;
+        await Promise.allSettled([opened, arrival]);
+        if (arena.isLoaded) continue;
+        // Warm-ups read these addresses, whatever is there.
+        await turns.take(async () => {
+          arena.release();
+          await this.#makeRoom();
+          arena.resume();
+        });
+      }
+    })();
+    return this.#leaving;
   }
 
   async #attempt(
@@ -326,7 +530,9 @@ export class DeviceRuntime implements Runtime {
       await (await before).done.catch(() => {});
       await sleep(RETRY_PAUSES_MS[index - 1], undefined, { signal }).catch(() => signal.throwIfAborted());
     }
-    const missing = this.#components.map(({ arena }) => arena).filter((arena) => !arena.isLoaded);
+    const missing = this.#components
+      .map(({ arena }) => arena)
+      .filter((arena) => !arena.isLoaded && !arena.isLent);
     return streamWeights(driver, missing, {
       signal,
       onProgress: ({ component, kind, ...span }) =>
@@ -340,16 +546,63 @@ export class DeviceRuntime implements Runtime {
 /** Before another stream is tried, after one that could not read. */
 const RETRY_PAUSES_MS = [250, 1_000, 4_000];
 
+/** What is drawn with such weights is wrong, and those that come with the next engine are others. */
+function damaged(component: string, device: string): DeviceLost {
+  return new DeviceLost(
+    `the weights of ${component} in the memory of ${device} are not what its files have; a new engine streams them again: if it happens again, check the memory (\`nvidia-smi -q -d ECC\`)`,
+  );
+}
+
+/** So many places of a component are compared, of so many bytes each. */
+const PROBES = 12;
+const PROBE_BYTES = 4096;
+
+/** One place somewhere in each of as many parts of equal size. */
+function probesOf(plan: readonly CopyRun[]): CopyRun[] {
+  const total = plan.reduce((sum, { length }) => sum + length, 0);
+  const part = total / PROBES;
+  return Array.from({ length: total === 0 ? 0 : PROBES }, (_, index) => {
+    let at = Math.floor(index * part) + randomInt(Math.max(1, Math.floor(part)));
+    const run = plan.find(({ length }) => {
+      if (at < length) return true;
+      at -= length;
+      return false;
+    }) as CopyRun;
+    const offset = Math.max(0, Math.min(at, run.length - PROBE_BYTES));
+    return {
+      file: run.file,
+      fileOffset: run.fileOffset + offset,
+      arenaOffset: run.arenaOffset + offset,
+      length: Math.min(PROBE_BYTES, run.length),
+    };
+  });
+}
+
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const over = new AbortController();
+  const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted());
+  aborted.catch(() => {});
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    over.abort();
+  }
+}
+
 class DeviceSession implements Session {
-  /** Runs of one session wait for each other. */
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
 
   constructor(
     private readonly component: string,
     private readonly session: OrtSession,
     private readonly weights: () => Promise<unknown>,
+    /** Runs of one session wait for each other. */
+    turns: Turns,
     private readonly runtime: DeviceRuntime,
-  ) {}
+  ) {
+    this.#turns = turns;
+  }
 
   async ready(): Promise<void> {
     await this.weights();
@@ -357,7 +610,7 @@ class DeviceSession implements Session {
 
   async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
     await this.ready();
-    return this.#turns.take(() => this.runtime.guarded(() => this.#run(inputs)));
+    return this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(() => this.#run(inputs))));
   }
 
   async warmUp(inputs: () => Promise<Inputs>): Promise<void> {

@@ -2,11 +2,8 @@ import { createHash } from 'node:crypto';
 import {
   type BigIntStats,
   closeSync,
-  constants,
   ftruncateSync,
   futimesSync,
-  lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -18,8 +15,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StorageRefused } from '../../../contract/errors.js';
 import { errorCode, fileError } from '../../../storage/file-error.js';
+import { makePrivateFolder, userId } from '../../../storage/private-folder.js';
 import { tryLock } from './file-lock.js';
 
 export interface HostCacheOptions {
@@ -273,28 +270,10 @@ export class HostCache {
   }
 }
 
-function userId(): number {
-  return process.getuid?.() ?? 0;
-}
-
 function defaultFolder(): string {
   const parent = join('/dev/shm', `temporal-diffusion-${userId()}`);
   makePrivateFolder(parent);
   return join(parent, 'weights');
-}
-
-function makePrivateFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw fileError(error, 'make', folder);
-  }
-  const { uid, mode } = lstatSync(folder);
-  if ((mode & constants.S_IFMT) !== constants.S_IFDIR || uid !== userId() || (mode & 0o077) !== 0) {
-    throw new StorageRefused(
-      `${folder}: expected a folder of user ${userId()} that nobody else may enter, got mode ${(mode & 0o7777).toString(8)} of user ${uid}; remove it, or \`chmod 700\` it`,
-    );
-  }
 }
 
 function itself(path: string, reason: string): CachedFile {

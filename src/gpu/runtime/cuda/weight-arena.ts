@@ -1,5 +1,4 @@
 import { OutOfMemory } from '../../../contract/errors.js';
-import type { StoredTensor } from '../../checkpoint/safetensors.js';
 import {
   type AddressRange,
   type CudaDriver,
@@ -8,27 +7,23 @@ import {
   type PhysicalMemory,
   roundUp,
 } from './driver.js';
-
-/** A tensor that a graph uses. */
-export interface NamedTensor extends StoredTensor {
-  readonly name: string;
-}
-
-/** Bytes of a file that are neighbours in the arena too. */
-export interface CopyRun {
-  readonly file: string;
-  readonly fileOffset: number;
-  readonly arenaOffset: number;
-  readonly length: number;
-}
+import {
+  type CopyRun,
+  joinNeighbours,
+  layOut,
+  type NamedTensor,
+  type WeightLayout,
+} from './weight-layout.js';
 
 export interface WeightArenaOptions {
   /** Bytes of each piece of physical memory, but the last. Default: 4 GiB. */
   readonly pieceBytes?: number;
+  /** Whether its memory can be handed to other processes. Default: false. */
+  readonly shareable?: boolean;
+  /** Memory of another process, in the order of its addresses, instead of its own. See `resume`. */
+  readonly lent?: readonly PhysicalMemory[] | undefined;
 }
 
-/** What CUDA's own allocator gives, and what kernels that load 16 bytes at a time count on. */
-const ALIGNMENT = 256;
 const PIECE_BYTES = 4 * 2 ** 30;
 
 /**
@@ -40,12 +35,14 @@ export class WeightArena {
   readonly mappedBytes: number;
   /** Bytes of weights. */
   readonly bytes: number;
-  /** All that has to be copied: file after file in the order of their first use, from each file's beginning to its end. */
+  /** All that has to be copied. */
   readonly plan: readonly CopyRun[];
   readonly #range: AddressRange;
   readonly #offsets: ReadonlyMap<string, number>;
   readonly #pieceBytes: number;
-  #pieces: PhysicalMemory[] = [];
+  readonly #shareable: boolean;
+  #pieces: readonly PhysicalMemory[] = [];
+  #isLent = false;
   #missing: readonly CopyRun[];
   #isLoading = false;
   #isClosed = false;
@@ -53,25 +50,26 @@ export class WeightArena {
   /**
    * Takes addresses and memory for weights, which are not there until they are streamed.
    * @param component its name, for messages
-   * @param weights in the order of their use. A name may come twice; names of the same bytes share an address
+   * @param weights in the order of their use, or where they lie
    * @throws OutOfMemory where the device has no room for them
    */
   constructor(
     private readonly driver: CudaDriver,
     readonly component: string,
-    weights: readonly NamedTensor[],
-    { pieceBytes = PIECE_BYTES }: WeightArenaOptions = {},
+    weights: readonly NamedTensor[] | WeightLayout,
+    { pieceBytes = PIECE_BYTES, shareable = false, lent }: WeightArenaOptions = {},
   ) {
-    const { plan, offsets, end } = layOut(weights);
+    const { plan, offsets, extent } = 'plan' in weights ? weights : layOut(weights);
     this.plan = plan;
     this.bytes = plan.reduce((sum, { length }) => sum + length, 0);
     this.#missing = plan;
     this.#offsets = offsets;
     this.#pieceBytes = roundUp(pieceBytes, driver.granularity);
-    this.mappedBytes = roundUp(Math.max(end, 1), driver.granularity);
+    this.mappedBytes = roundUp(Math.max(extent, 1), driver.granularity);
+    this.#shareable = shareable;
     this.#range = driver.reserve(this.mappedBytes);
     try {
-      this.resume();
+      this.resume(lent);
     } catch (error) {
       driver.unreserve(this.#range);
       throw error;
@@ -86,6 +84,16 @@ export class WeightArena {
   /** Whether there is memory behind the addresses. */
   get isMapped(): boolean {
     return this.#pieces.length > 0;
+  }
+
+  /** Whether the memory is another process's, which brings the weights into it. */
+  get isLent(): boolean {
+    return this.#isLent;
+  }
+
+  /** The memory behind the addresses, in their order. */
+  get pieces(): readonly PhysicalMemory[] {
+    return this.#pieces;
   }
 
   /** Whether every weight is in its place. */
@@ -108,6 +116,8 @@ export class WeightArena {
   beginLoading({ everything = false } = {}): readonly CopyRun[] {
     if (!this.isMapped)
       throw new Error(`${this.component}: expected resume() before its weights are streamed`);
+    if (this.#isLent)
+      throw new Error(`${this.component}: expected its own memory to stream into, it is lent`);
     if (this.#isLoading) throw new Error(`${this.component}: its weights are being streamed already`);
     this.#isLoading = true;
     if (everything) this.#missing = this.plan;
@@ -120,6 +130,12 @@ export class WeightArena {
     this.#missing = joinNeighbours([...missing].sort((a, b) => a.arenaOffset - b.arenaOffset));
   }
 
+  /** Says that whoever lends the memory has brought all weights into it. */
+  arrived(): void {
+    if (!this.#isLent) throw new Error(`${this.component}: expected lent memory`);
+    this.#missing = [];
+  }
+
   /** Gives the device's memory back and keeps the addresses. No work that reads them may be under way. */
   release(): void {
     if (this.#isLoading) throw new Error(`${this.component}: expected its stream to end before release()`);
@@ -127,31 +143,39 @@ export class WeightArena {
     this.#unmap(this.#pieces);
     for (const piece of this.#pieces) piece.close();
     this.#pieces = [];
+    this.#isLent = false;
     this.#missing = this.plan;
   }
 
   /**
    * Takes memory again; the weights have to be streamed again.
+   * @param lent memory of another process that streams them, or has done so, in the order of its addresses: mapped to be
+   * read only, and closed with the arena, or where this fails
    * @throws OutOfMemory where the device has no room for them: then it stays as it was
    */
-  resume(): void {
+  resume(lent?: readonly PhysicalMemory[]): void {
     if (this.#isClosed) throw new Error(`${this.component}: its arena is closed`);
     if (this.isMapped) return;
-    const pieces: PhysicalMemory[] = [];
-    const mapped: PhysicalMemory[] = [];
+    const pieces: PhysicalMemory[] = [...(lent ?? [])];
+    let mapped = 0;
+    let at = 0;
     try {
-      for (let at = 0; at < this.mappedBytes; at += this.#pieceBytes) {
-        const piece = this.driver.createPhysical(Math.min(this.#pieceBytes, this.mappedBytes - at));
-        pieces.push(piece);
-        this.driver.map(this.#range.address + BigInt(at), piece);
-        mapped.push(piece);
+      while (at < this.mappedBytes) {
+        if (!lent) pieces.push(this.#create(Math.min(this.#pieceBytes, this.mappedBytes - at)));
+        const piece = pieces[mapped];
+        if (!piece || at + piece.bytes > this.mappedBytes) throw this.#wrongSize(pieces);
+        this.driver.map(this.#range.address + BigInt(at), piece, lent ? 'read' : 'read and write');
+        mapped++;
+        at += piece.bytes;
       }
+      if (mapped < pieces.length) throw this.#wrongSize(pieces);
     } catch (error) {
-      this.#unmap(mapped);
+      this.#unmap(pieces.slice(0, mapped));
       for (const piece of pieces) piece.close();
       throw error instanceof OutOfMemory ? this.#noRoom(error) : error;
     }
     this.#pieces = pieces;
+    this.#isLent = lent !== undefined;
   }
 
   /** Gives back memory and addresses. */
@@ -161,10 +185,21 @@ export class WeightArena {
     this.#isClosed = true;
   }
 
+  #create(bytes: number): PhysicalMemory {
+    return this.driver.createPhysical(bytes, { shareable: this.#shareable });
+  }
+
   #unmap(pieces: readonly PhysicalMemory[]): void {
-    pieces.forEach(({ bytes }, index) => {
-      this.driver.unmap({ address: this.#range.address + BigInt(index * this.#pieceBytes), bytes });
-    });
+    let address = this.#range.address;
+    for (const { bytes } of pieces) {
+      this.driver.unmap({ address, bytes });
+      address += BigInt(bytes);
+    }
+  }
+
+  #wrongSize(pieces: readonly PhysicalMemory[]): Error {
+    const got = pieces.map(({ bytes }) => bytes).join(' + ');
+    return new Error(`${this.component}: expected ${this.mappedBytes} bytes of lent memory, got ${got}`);
   }
 
   #noRoom(cause: OutOfMemory): OutOfMemory {
@@ -187,63 +222,4 @@ export function noRoomFor(
     `${what} need ${gigabytes(needed)} of device memory, ${name} has ${gigabytes(freeBytes)} of ${gigabytes(totalBytes)} free; end what else uses it (\`nvidia-smi\` names it), or use a smaller model or a larger GPU [needed=${needed}, free=${freeBytes}]`,
     { cause },
   );
-}
-
-/**
- * Where each weight goes. Inside a file the file's order is kept, not that of use: neighbours there are neighbours here,
- * so that copies are large; nothing can run before the whole component is there anyway.
- */
-function layOut(weights: readonly NamedTensor[]): {
-  plan: CopyRun[];
-  offsets: Map<string, number>;
-  end: number;
-} {
-  const files = new Map<string, NamedTensor[]>();
-  for (const weight of weights) {
-    const others = files.get(weight.file);
-    if (others) others.push(weight);
-    else files.set(weight.file, [weight]);
-  }
-  const runs: CopyRun[] = [];
-  const offsets = new Map<string, number>();
-  let end = 0;
-  for (const tensors of files.values()) {
-    // An empty tensor before the one that begins where it does.
-    tensors.sort((a, b) => a.offset - b.offset || a.length - b.length);
-    let last: NamedTensor | undefined;
-    for (const tensor of tensors) {
-      const isSame = last?.offset === tensor.offset && last.length === tensor.length;
-      const arenaOffset = isSame && last ? (offsets.get(last.name) ?? 0) : roundUp(end, ALIGNMENT);
-      const known = offsets.get(tensor.name);
-      if (known !== undefined && known !== arenaOffset) {
-        throw new Error(`expected one place for the weight ${tensor.name}, got two of them`);
-      }
-      offsets.set(tensor.name, arenaOffset);
-      if (!isSame) {
-        end = arenaOffset + tensor.length;
-        const { file, offset: fileOffset, length } = tensor;
-        if (length > 0) runs.push({ file, fileOffset, arenaOffset, length });
-      }
-      last = tensor;
-    }
-  }
-  return { plan: joinNeighbours(runs), offsets, end };
-}
-
-/** Makes one of what is neighbours in the file and in the arena. */
-function joinNeighbours(runs: readonly CopyRun[]): CopyRun[] {
-  const joined: CopyRun[] = [];
-  for (const run of runs) {
-    const last = joined.at(-1);
-    if (
-      last?.file === run.file &&
-      last.fileOffset + last.length === run.fileOffset &&
-      last.arenaOffset + last.length === run.arenaOffset
-    ) {
-      joined[joined.length - 1] = { ...last, length: last.length + run.length };
-    } else {
-      joined.push(run);
-    }
-  }
-  return joined;
 }

@@ -3,8 +3,9 @@ import { performance } from 'node:perf_hooks';
 import type { CudaDriver, CudaEvent, CudaStream, PinnedBuffer } from './driver.js';
 import type { CachedFile, HostCache } from './host-cache.js';
 import { Poller } from './poller.js';
-import type { CopyRun, WeightArena } from './weight-arena.js';
+import type { WeightArena } from './weight-arena.js';
 import { DIRECT_UNIT, WeightFile } from './weight-file.js';
+import type { CopyRun } from './weight-layout.js';
 
 /** Something that was done for a stream. */
 export interface StreamProgress {

@@ -1,5 +1,5 @@
 /**
- * A frame on the engine's socket: header length and body length (unsigned 32-bit, little-endian), the header as
+ * A frame on a Unix socket: header length and body length (unsigned 32-bit, little-endian), the header as
  * JSON in UTF-8, the body as it is. Validating the header is the caller's part.
  */
 export interface Frame {
