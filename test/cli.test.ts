@@ -145,6 +145,12 @@ describe('bad input gets one clear message', () => {
       /^✖ expected a GPU with it \(--device cuda:0\), got the CPU, .*\n {2}→ at \["host-cache"\]\n$/,
     ],
     [
+      'a keeper for the CPU',
+      ['worker', '--storage', 'pictures', '--keeper', 'on', '--keep', '60'],
+      2,
+      /^✖ expected a GPU with it \(--device cuda:0\), got the CPU, .*\n {2}→ at keeper\n✖.*\n {2}→ at keep\n$/,
+    ],
+    [
       'a stream buffer for the CPU',
       ['worker', '--storage', 'pictures', '--device', 'cpu', '--stream-buffer', '128'],
       2,

@@ -30,6 +30,8 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
   --threads N          threads of the CPU runtime (default: all)
   --stream-buffer MIB  pinned memory that weights pass through on their way to a GPU (default: 64)
   --host-cache GIB     keep up to so much of a GPU's weights in shared memory, for the next engine; off (default): none
+  --keeper on|off      whether a process of its own keeps a GPU's weights there when engines end (default: on)
+  --keep SECONDS       how long it does so while nobody needs it; 0: until it is stopped (default: 600)
   --start HOW          how engines start: fresh; snapshot: restored, where that works; auto (default): whichever was
                        measured to be faster on this host
   --snapshots DIR      where snapshots are (default: in this package's cache folder)
@@ -68,6 +70,8 @@ const Options = z
     'host-cache': z
       .union([z.literal('off'), z.number().positive().max(65_536)], 'expected off, or GiB, more than 0')
       .default('off'),
+    keeper: z.enum(['on', 'off']).optional(),
+    keep: z.number().min(0).max(31_536_000).optional(),
     start: z.enum(START_MODES).default('auto'),
     snapshots: z.string().optional(),
     grace: z.number().min(0).max(86_400).default(30),
@@ -88,6 +92,8 @@ const Options = z
     const given = [
       options['stream-buffer'] !== undefined && 'stream-buffer',
       options['host-cache'] !== 'off' && 'host-cache',
+      options.keeper === 'on' && 'keeper',
+      options.keep !== undefined && 'keep',
     ];
     for (const name of given.filter((name) => name !== false)) {
       context.addIssue({
@@ -103,6 +109,7 @@ const NUMBERS = [
   'threads',
   'stream-buffer',
   'host-cache',
+  'keep',
   'grace',
   'health-port',
   'min-free',
@@ -116,6 +123,7 @@ const NAMES = [
   'catalogs',
   'role',
   'device',
+  'keeper',
   'start',
   'snapshots',
   'deployment',
@@ -156,6 +164,8 @@ export async function worker(argv: readonly string[]): Promise<void> {
       ...(options['stream-buffer'] !== undefined && { streamBufferBytes: options['stream-buffer'] * MIB }),
       ...(options['host-cache'] !== 'off' && { hostCacheBytes: Math.ceil(options['host-cache'] * GIB) }),
     },
+    ...(options.keeper !== undefined && { keeper: options.keeper === 'on' }),
+    ...(options.keep !== undefined && { keepSeconds: options.keep }),
     start: options.start,
     ...(options.snapshots !== undefined && { snapshotFolder: options.snapshots }),
     graceMs: options.grace * 1000,

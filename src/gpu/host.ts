@@ -1,5 +1,6 @@
 import '../async-dispose.js';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { DeviceBusy, DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
@@ -10,7 +11,9 @@ import { type DeviceLock, deviceLockFile } from './host/device-lock.js';
 import { EngineConnection } from './host/engine-connection.js';
 import { type EngineProcess, type EngineProcessOptions, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
+import { ensureKeeper, type KeeperOptions, type KeeperStart } from './host/keeper-process.js';
 import { Residents, type Turn, type Turns } from './host/residents.js';
+import { keeperPlace } from './keeper/place.js';
 import type { Device } from './runtime/session.js';
 import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.js';
 import type { Criu } from './snapshot/criu.js';
@@ -31,6 +34,15 @@ export interface EngineHostOptions {
   readonly threads?: number;
   /** How weights get to a GPU. Default: see `WeightOptions`. */
   readonly weights?: WeightOptions;
+  /**
+   * Whether a keeper holds the weights on the GPU beside the engines, and from one to the next. Default: true for a GPU;
+   * there is none for the CPU.
+   */
+  readonly keeper?: boolean;
+  /** How long a keeper stays with nobody connected, in seconds; 0: until it is stopped. Default: 600. */
+  readonly keepSeconds?: number;
+  /** The folder of keepers, this user's own. Default: `temporal-diffusion-UID` among the temporary files. */
+  readonly keeperFolder?: string;
   /** Whether no other engine may run on this device. Default: true for a GPU, false for the CPU. */
   readonly exclusive?: boolean;
   /** The engines that this one shares its device with. Default: none. */
@@ -39,6 +51,8 @@ export interface EngineHostOptions {
   readonly lock?: DeviceLock;
   /** Starts an engine's process. Default: one of this package. */
   readonly spawn?: (options: EngineProcessOptions) => Promise<EngineProcess>;
+  /** Sees to a keeper beside an engine's start. Default: one of this package; none where engines are others. */
+  readonly startKeeper?: (options: KeeperOptions) => Promise<KeeperStart>;
   /** How long a start may take, in milliseconds. Default: 120,000. */
   readonly startTimeoutMs?: number;
   /** How long an engine at work may say nothing before it counts as stalled, in milliseconds. Default: 60,000. */
@@ -343,9 +357,14 @@ class Host implements EngineHost {
     const restored = await this.#restore(deadline);
     if (restored) return restored;
     const lockFile = lockFileOf(options);
+    const keeper = this.#keeper();
     const lock = await options.lock?.hold();
     const process = await (options.spawn ?? FreshProcess.spawn)({
-      arguments: { ...engineOf(options), logLevel: options.log.level },
+      arguments: {
+        ...engineOf(options),
+        logLevel: options.log.level,
+        ...(keeper !== undefined && { keeper }),
+      },
       log: options.log,
       ...(lock !== undefined && { lock }),
       ...(lockFile !== undefined && { lockFile }),
@@ -355,6 +374,30 @@ class Host implements EngineHost {
     this.starts.fresh++;
     this.#learn();
     return engine;
+  }
+
+  /**
+   * Sees to it that there is a keeper, beside the engine's start.
+   * @returns its socket; undefined where the engine is to do without
+   */
+  #keeper(): string | undefined {
+    const { device, checkpoint, model, cacheFolder, weights, keepSeconds, keeperFolder, log } = this.options;
+    const start = this.options.startKeeper ?? (this.options.spawn ? undefined : ensureKeeper);
+    if (device === 'cpu' || this.options.keeper === false || !start) return undefined;
+    try {
+      const place = keeperPlace(device, keeperFolder === undefined ? {} : { folder: keeperFolder });
+      const index = Number(device.slice('cuda:'.length));
+      const prepare = { checkpoint: resolve(checkpoint), model, cacheFolder: resolve(cacheFolder) };
+      const logLevel = log.level;
+      void start({ place, index, prepare, weights, keepSeconds, logLevel }).then(
+        (keeper) => log.info({ keeper, log: place.logFile }, 'keeper of the weights'),
+        (error: unknown) => log.warn({ err: error }, 'no keeper could be started'),
+      );
+      return place.socket;
+    } catch (error) {
+      log.warn({ err: error }, 'engines stream their weights themselves: there is no place for a keeper');
+      return undefined;
+    }
   }
 
   /**

@@ -27,6 +27,9 @@ export interface ModelEnginesOptions {
   readonly threads?: number;
   /** How weights get to a GPU. Default: see `WeightOptions`. */
   readonly weights?: WeightOptions;
+  /** Whether a keeper holds the weights on the GPU, and for how long unused. Default: see `EngineHostOptions`. */
+  readonly keeper?: boolean;
+  readonly keepSeconds?: number;
   /** Whether engines are restored from a snapshot. Default: fresh. */
   readonly start?: StartMode;
   /** Where snapshots are. Default: `snapshots` in the cache folder. */

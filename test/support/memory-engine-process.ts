@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { EngineArguments } from '../../src/gpu/engine/arguments.js';
+import { keeperOptions } from '../../src/gpu/engine/keeper-options.js';
 import { runEngine } from '../../src/gpu/engine/run-engine.js';
 import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
 import { DeviceLedger } from './device-ledger.js';
@@ -42,6 +43,7 @@ process.on('SIGUSR2', () => {
   if (upset === 'never returns from a call') new Worker(NEVER_RETURNING, { eval: true });
 });
 
+const options = EngineArguments.parse(engine);
 // The smallest ring: with held copies the first chunk is all that is read.
-const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096 });
-await runEngine(EngineArguments.parse(engine), Promise.resolve(runtime), exitNow);
+const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096, ...keeperOptions(options) });
+await runEngine(options, Promise.resolve(runtime), exitNow);

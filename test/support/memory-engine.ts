@@ -38,10 +38,11 @@ export class MemoryEngine extends EngineProcess {
   static async spawn(
     checkpoint: string,
     cacheFolder: string,
-    device: DeviceOptions = {},
+    { keeper, ...device }: DeviceOptions & { /** A keeper's socket. */ readonly keeper?: string } = {},
   ): Promise<MemoryEngine> {
     const engine = { checkpoint, model: 'tested', device: 'cuda:0', threads: 1, cacheFolder } as const;
-    return MemoryEngine.spawnAs({ arguments: { ...engine, logLevel: 'info' } }, device);
+    const source = keeper === undefined ? {} : { keeper };
+    return MemoryEngine.spawnAs({ arguments: { ...engine, logLevel: 'info', ...source } }, device);
   }
 
   /** As a host starts its engines. */

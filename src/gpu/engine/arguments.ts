@@ -10,6 +10,8 @@ export const EngineArguments = z.strictObject({
   threads: z.int().positive(),
   cacheFolder: z.string(),
   weights: WeightOptions.optional(),
+  /** The socket of a keeper, which may have the weights on the GPU already, or is just being started. */
+  keeper: z.string().optional(),
   socket: z.string(),
   logLevel: z.string(),
   /** Whether it is made to be captured: it then has no parent that it could end with, until one wakes it. */

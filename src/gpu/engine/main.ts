@@ -9,7 +9,9 @@ import { EngineArguments } from './arguments.js';
 
 const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
 // A GPU comes up on threads of its own, while the rest of this program is still being read.
-const opening = openRuntime(options);
+const keeper =
+  options.keeper === undefined ? {} : (await import('./keeper-options.js')).keeperOptions(options);
+const opening = openRuntime({ ...options, ...keeper });
 opening.catch(() => {});
 
 const { runEngine } = await import('./run-engine.js');

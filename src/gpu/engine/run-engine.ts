@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
 import { packageVersion } from '../../package-root.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
 import type { Runtime } from '../runtime/session.js';
 import type { EngineArguments } from './arguments.js';
+import { engineLog } from './engine-log.js';
 import { loadPipeline } from './pipeline.js';
 import { type Hello, PROTOCOL_VERSION } from './protocol.js';
 import { findReseed } from './randomness.js';
@@ -20,10 +20,7 @@ export async function runEngine(
   opening: Promise<Runtime>,
   exit: (code: number) => never,
 ): Promise<void> {
-  const log = pino(
-    { level: options.logLevel, base: { engine: process.pid, model: options.model } },
-    pino.destination(2),
-  );
+  const log = engineLog(options);
 
   if (!options.capture) {
     process.stdin.on('end', () => exit(0));

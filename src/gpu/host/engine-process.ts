@@ -181,12 +181,11 @@ export class FreshProcess extends EngineProcess {
       ...engineCommand(engineArguments, options.program),
     ];
     const oomKillsBefore = await oomKills();
-    const environment = Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name));
     const child = spawn(command, rest, {
       stdio: ['pipe', 'ignore', 'pipe', ...(options.lock === undefined ? [] : [options.lock])],
       // ONNX Runtime reads its opt-out from telemetry when it is loaded, before any code of ours runs.
       env: {
-        ...Object.fromEntries(environment),
+        ...ownEnvironment(),
         ORT_DISABLE_TELEMETRY: '1',
         ...(options.arguments.device !== 'cpu' && gpuEnvironment(options.arguments.cacheFolder)),
       },
@@ -211,6 +210,11 @@ export async function makeEngineFolder(parent: string): Promise<string> {
   const folder = join(parent, processFolderName(FOLDER_PREFIX, randomBytes(4).toString('hex')));
   await mkdir(folder, { mode: 0o700 });
   return folder;
+}
+
+/** What of this process's environment engines and keepers see. */
+export function ownEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name)));
 }
 
 /** What an engine on a GPU is given beside what it sees of its parent's environment. */

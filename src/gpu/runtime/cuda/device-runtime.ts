@@ -211,7 +211,7 @@ export class DeviceRuntime implements Runtime {
       component.ready = Promise.reject(new Error(reason));
       component.ready.catch(() => {});
     }
-    this.#returnLent();
+    await this.#returnLent();
     await this.#transfers.rest();
     return bytes;
   }
@@ -227,7 +227,7 @@ export class DeviceRuntime implements Runtime {
       }
     } catch (error) {
       for (const arena of arenas) arena.release();
-      this.#returnLent();
+      await this.#returnLent();
       this.#note(error);
       throw error;
     }
@@ -240,7 +240,7 @@ export class DeviceRuntime implements Runtime {
     await this.#settle('the runtime was closed');
     for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
-    this.#returnLent();
+    await this.#returnLent();
     this.#transfers.close();
     this.options.ort.close();
     this.options.driver.close();
@@ -313,6 +313,7 @@ export class DeviceRuntime implements Runtime {
     try {
       this.#components.push(...this.#placesIn(lent));
     } catch (error) {
+      await this.#returnLent();
       throw error instanceof OutOfMemory ? this.#noRoom(graphs, freeBytes, error) : error;
     }
   }
@@ -327,7 +328,6 @@ export class DeviceRuntime implements Runtime {
       }
     } catch (error) {
       for (const arena of arenas) arena.close();
-      this.#returnLent();
       throw error;
     }
     const settled = Promise.resolve();
@@ -396,9 +396,10 @@ export class DeviceRuntime implements Runtime {
     }
   }
 
-  #returnLent(): void {
-    this.#lent?.close();
+  async #returnLent(): Promise<void> {
+    const lent = this.#lent;
     this.#lent = undefined;
+    await lent?.close();
   }
 
   /** @returns whether somebody has freed something */

@@ -35,8 +35,8 @@ export interface LentWeights {
   makeRoom(): Promise<number>;
   /** @param listener told of components that were loaded and are found not to be what they were */
   onDamaged(listener: (component: string) => void): void;
-  /** All is given back, and what was not taken is closed. Idempotent. */
-  close(): void;
+  /** Gives all back, and closes what was not taken. Resolves when others may have it. Idempotent. */
+  close(): Promise<void>;
 }
 
 /** Somebody who keeps weights on the device for others. */
