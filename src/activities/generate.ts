@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { Logger } from 'pino';
+import type { DrawnBy, EngineRecord } from '../contract/attempts.js';
 import { EngineCrashed, ModelReplaced, UnknownModel } from '../contract/errors.js';
 import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
 import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
-import type { EngineHost } from '../gpu/host.js';
+import type { EngineHost, LoadedEngine } from '../gpu/host.js';
+import { recordedAttempt } from './attempt-record.js';
 import { activity } from './failure.js';
-import { withHeartbeats } from './heartbeats.js';
 import { tenths } from './milliseconds.js';
 import { createProgressReport } from './progress-report.js';
 import type { Staging } from './staging.js';
@@ -19,6 +20,8 @@ export interface GenerateDependencies {
   readonly staging: Staging;
   /** The queue on which this host publishes what it has staged. */
   readonly hostQueue: string;
+  /** This machine's name, for whoever asks where a picture was drawn. */
+  readonly hostName: string;
   /**
    * Whether a task that comes while the engine is being replaced goes back to the queue, for a host that is idle. Only
    * for workers that ask for none until it is: others would be given it again and again. Default: it waits here.
@@ -29,16 +32,18 @@ export interface GenerateDependencies {
 
 /** Draws on this host's GPU and stages the pixels, so that the GPU is free before anything is encoded or stored. */
 export function createGenerateActivities(dependencies: GenerateDependencies) {
-  const { host, staging, hostQueue, log } = dependencies;
+  const { host, staging, hostQueue, hostName, log } = dependencies;
   return {
     generate: activity((input: GenerateInput): Promise<PixelClaim[]> => {
       const { model, modelDigest, items, preview, signalled } = parse(GenerateInput, input);
-      return withHeartbeats(async ({ beat, signal, throwIfOver }) => {
+      return recordedAttempt(hostName, async ({ beat, note, earlier, signal, throwIfOver }) => {
         const { info, client } = Context.current();
         const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
         const begun = Date.now();
         if (dependencies.handsBack) refuseWhileReplaced(host);
-        const { model: card, device } = await host.ready();
+        const engine = await host.ready();
+        note({ engine: recordOf(engine) });
+        const { model: card, device } = engine;
         if (model !== card.name) {
           throw new UnknownModel(
             `this worker draws with ${card.name}, but was asked for ${model} [queue=${info.taskQueue}]`,
@@ -47,14 +52,23 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
         refuseOtherModel(modelDigest, card.digest, model);
         const ready = Date.now();
         throwIfOver();
-        const onStep = createProgressReport({ beat, client, workflowId, runId, signalled, log });
-        const images = await renderInBatches(dependencies, { items, onStep, previews: preview, signal });
+        const report = createProgressReport({ beat, client, workflowId, runId, signalled, log });
+        const images = await renderInBatches(dependencies, {
+          items,
+          onStep(progress, preview) {
+            note({ step: progress.step, of: progress.of });
+            report(progress, preview);
+          },
+          previews: preview,
+          signal,
+        });
         throwIfOver();
         // The engine may have been lost, and the next one have found another model, since it was asked.
         for (const image of images) refuseOtherModel(modelDigest, image.modelDigest, model);
 
         return Promise.all(
-          images.map(async ({ index, seed, width, height, pixels, stages }): Promise<PixelClaim> => {
+          images.map(async (image, place): Promise<PixelClaim> => {
+            const { index, seed, width, height, pixels, stages } = image;
             // The same for every attempt: one that was given up as lost is overwritten, not kept beside.
             const id = `${runId}-${index}`;
             const staged = staging.put(id, pixels);
@@ -72,6 +86,8 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
               sha256,
               modelDigest,
               device,
+              drawnBy: drawnBy(hostName, image.engine),
+              ...(place === 0 && earlier.length > 0 && { earlier: [...earlier] }),
               stages: {
                 queueMs: Math.max(0, begun - info.currentAttemptScheduledTimestampMs),
                 engineMs: ready - begun,
@@ -85,6 +101,15 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
       });
     }),
   };
+}
+
+function recordOf({ instance, start, readyAt, loadMs, device, deviceName }: LoadedEngine): EngineRecord {
+  return { instance, start, readyAt, loadMs: tenths(loadMs), device, deviceName };
+}
+
+function drawnBy(host: string, engine: LoadedEngine): DrawnBy {
+  const { graphDigest, versions } = engine;
+  return { host, engine: recordOf(engine), graphDigest, versions };
 }
 
 /** @throws ModelReplaced */

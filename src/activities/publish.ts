@@ -8,9 +8,9 @@ import { parse } from '../contract/parse.js';
 import { packageVersion } from '../package-root.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { blobKey, readableName } from '../storage/picture-names.js';
+import { recordedAttempt } from './attempt-record.js';
 import { contentType, encodePicture } from './encode.js';
 import { activity } from './failure.js';
-import { withHeartbeats } from './heartbeats.js';
 import { tenths } from './milliseconds.js';
 import { writeProvenance } from './provenance.js';
 import type { Staging } from './staging.js';
@@ -32,7 +32,7 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
     throwIfOver: () => void,
   ): Promise<PublishedImage> {
     const { format } = output;
-    const { index, seed, width, height, modelDigest, device } = claim;
+    const { index, seed, width, height, modelDigest, device, drawnBy } = claim;
     const provenance: Provenance = {
       software,
       ...origin,
@@ -41,6 +41,11 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
       height,
       seed,
       device,
+      ...(drawnBy && {
+        ...(drawnBy.engine.deviceName !== undefined && { deviceName: drawnBy.engine.deviceName }),
+        graphDigest: drawnBy.graphDigest,
+        versions: drawnBy.versions,
+      }),
       pixelsSha256: claim.sha256,
     };
 
@@ -78,7 +83,7 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
     /** Encodes staged pixels and stores them once. Idempotent: the key is the content's digest. */
     publish: activity((input: PublishInput): Promise<PublishedImage> => {
       const parsed = parse(PublishInput, input);
-      return withHeartbeats(async ({ throwIfOver }) => {
+      return recordedAttempt(undefined, async ({ throwIfOver }) => {
         const image = await storePicture(await staging.get(parsed.claim), parsed, throwIfOver);
         // Last, so that an attempt that fails before leaves the next one its pixels.
         await staging.discard(parsed.claim.id);
@@ -92,7 +97,7 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
      */
     publishMany: activity((input: PublishManyInput): Promise<PictureOutcome[]> => {
       const { claims, pictures, origin } = parse(PublishManyInput, input);
-      return withHeartbeats(async ({ throwIfOver }) => {
+      return recordedAttempt(undefined, async ({ throwIfOver }) => {
         const outcomes = await Promise.all(
           claims.map(async ({ prompt, ...claim }, place) => {
             const own = pictures.filter(({ claim }) => claim === place);

@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { z } from 'zod';
 import { StepUpdate } from '../contract/job.js';
 
 /** A step of an image is done. */
@@ -7,6 +8,9 @@ export interface JobUpdate extends StepUpdate {
   /** How often this image has been begun, from 1. */
   readonly attempt: number;
 }
+
+/** Heartbeats say more than their progress. */
+const Progress = z.object(StepUpdate.shape);
 
 /** The state of every image that is being drawn: what its worker's last heartbeat said. */
 export async function lookAt(client: Client, { raw }: WorkflowExecutionDescription): Promise<JobUpdate[]> {
@@ -18,7 +22,7 @@ export async function lookAt(client: Client, { raw }: WorkflowExecutionDescripti
       heartbeatDetails?.payloads,
     );
     // There are none before the first step, while the engine starts.
-    const progress = StepUpdate.safeParse(details);
+    const progress = Progress.safeParse(details);
     if (progress.success) updates.push({ ...progress.data, attempt: attempt ?? 1 });
   }
   return updates;

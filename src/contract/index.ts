@@ -1,3 +1,4 @@
+export * from './attempts.js';
 export * from './batch.js';
 export * from './catalog.js';
 export * from './errors.js';

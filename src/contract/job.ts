@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AttemptRecord, DrawnBy, Versions } from './attempts.js';
 import { type GenerateJob, ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
 
 export const Milliseconds = z.number().nonnegative();
@@ -75,6 +76,10 @@ export const PixelClaim = z.strictObject({
   sha256: Digest,
   modelDigest: Digest,
   device: z.string(),
+  /** Absent where an earlier release drew them. */
+  drawnBy: DrawnBy.optional(),
+  /** What became of the attempts before the one that drew them; with the first claim of what was drawn together. */
+  earlier: z.array(AttemptRecord).optional(),
   stages: GenerateStages,
 });
 export type PixelClaim = z.infer<typeof PixelClaim>;
@@ -169,6 +174,10 @@ export const Provenance = z.strictObject({
   steps: z.int().positive(),
   seed: Seed,
   device: z.string(),
+  /** What its maker calls the device. This and what follows is absent from pictures of earlier releases. */
+  deviceName: z.string().optional(),
+  graphDigest: z.string().optional(),
+  versions: Versions.optional(),
   pixelsSha256: Digest,
   tags: Tags,
 });

@@ -94,6 +94,14 @@ export interface RenderedImage {
   readonly stages: RenderStages;
   /** Of the model of the engine that drew it: the next engine may find another one. */
   readonly modelDigest: string;
+  /** The engine that drew it: of a batch that was halved, the second half is another one's. */
+  readonly engine: LoadedEngine;
+}
+
+/** What an engine said when it was loaded. */
+export interface LoadedEngine extends Hello {
+  /** When it did, in milliseconds since 1970. */
+  readonly readyAt: number;
 }
 
 /**
@@ -108,7 +116,7 @@ export interface EngineHost extends AsyncDisposable {
    * Resolves when an engine is loaded, starting one where there is none.
    * @throws CheckpointInvalid, EngineCrashed, EngineStalled, DeviceBusy, DeviceLost, OutOfMemory: why this start failed
    */
-  ready(): Promise<Hello>;
+  ready(): Promise<LoadedEngine>;
   /**
    * An engine in standby resumes first.
    * @throws DeviceBusy where it can't; the `RenderError` that the engine reports, or that its end means
@@ -173,7 +181,7 @@ class Host implements EngineHost {
     return this.#state;
   }
 
-  async ready(): Promise<Hello> {
+  async ready(): Promise<LoadedEngine> {
     return (await this.#running()).hello;
   }
 

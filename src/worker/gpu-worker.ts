@@ -143,6 +143,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
         staging: gpu.staging,
         ceilings,
         hostQueue: queue,
+        hostName: hostname(),
         handsBack: true,
         log,
       }),

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { createGenerateActivities } from '../../src/activities/generate.js';
 import { createPublishActivities } from '../../src/activities/publish.js';
 import type { Staging } from '../../src/activities/staging.js';
@@ -52,7 +53,14 @@ export async function startHostWorkers(
   const drawing = await startWorker({
     ...common,
     taskQueue: gpuQueue('emoji'),
-    activities: createGenerateActivities({ host, staging, ceilings, hostQueue: queue, log }),
+    activities: createGenerateActivities({
+      host,
+      staging,
+      ceilings,
+      hostQueue: queue,
+      hostName: hostname(),
+      log,
+    }),
     maxConcurrentActivityTaskExecutions: 1,
     maxConcurrentActivityTaskPolls: 1,
   });

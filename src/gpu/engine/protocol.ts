@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Versions } from '../../contract/attempts.js';
 import { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import { ModelCard } from '../../contract/model-card.js';
 import { BatchMemory } from './batch-memory.js';
@@ -65,10 +66,12 @@ const Hello = z.strictObject({
   /** No other engine's, also not that of one restored from the same snapshot. */
   instance: z.uuid(),
   start: z.enum(['fresh', 'restored']),
-  versions: z.strictObject({ package: z.string(), node: z.string(), onnxruntime: z.string() }),
+  versions: Versions,
   model: ModelCard,
   graphDigest: z.string(),
   device: z.string(),
+  /** What its maker calls it. */
+  deviceName: z.string(),
   /** Milliseconds from the start of the process, or of its restoring, until it could render. */
   loadMs: z.number().nonnegative(),
   /** As it was before the first run; absent where the device has no memory of its own. */

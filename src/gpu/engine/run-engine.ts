@@ -44,6 +44,7 @@ export async function runEngine(
       model: pipeline.card,
       graphDigest: pipeline.graphDigest,
       device: options.device,
+      deviceName: pipeline.deviceName,
       loadMs: performance.now(),
       ...(pipeline.batchMemory && { batchMemory: pipeline.batchMemory }),
     };

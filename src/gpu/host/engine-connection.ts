@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineCrashed, EngineStalled, errorOfType, type RenderError } from '../../contract/errors.js';
-import { EngineMessage, type Hello, type ParentMessage, type Stats } from '../engine/protocol.js';
+import { EngineMessage, type ParentMessage, type Stats } from '../engine/protocol.js';
 import { encodeFrame, type Frame, readFrames } from '../frames.js';
-import type { RenderedImage, RenderOptions } from '../host.js';
+import type { LoadedEngine, RenderedImage, RenderOptions } from '../host.js';
 import type { EngineProcess } from './engine-process.js';
 
 export interface ConnectionOptions {
@@ -45,7 +45,7 @@ export class EngineConnection {
   private constructor(
     private readonly socket: Socket,
     private readonly process: EngineProcess,
-    private greeting: Hello,
+    private greeting: LoadedEngine,
     frames: AsyncGenerator<Frame>,
     private readonly options: ConnectionOptions,
   ) {
@@ -53,7 +53,7 @@ export class EngineConnection {
   }
 
   /** How it greeted, with the memory that it has for batches since it last resumed. */
-  get hello(): Hello {
+  get hello(): LoadedEngine {
     return this.greeting;
   }
 
@@ -86,7 +86,7 @@ export class EngineConnection {
     if (message.type !== 'hello')
       throw new EngineCrashed(`expected hello from the engine, got ${message.type}`);
     // An engine in a namespace of its own does not know the number that we know it by.
-    const hello = { ...message, pid: process.pid ?? message.pid };
+    const hello = { ...message, pid: process.pid ?? message.pid, readyAt: Date.now() };
     return new EngineConnection(socket, process, hello, frames, options);
   }
 
@@ -241,7 +241,7 @@ export class EngineConnection {
     const waiting = this.#renders.get(message.id);
     if (!waiting) return;
     waiting.heardAt = performance.now();
-    advance(waiting, message, body, this.hello.model.digest);
+    advance(waiting, message, body, this.hello);
   }
 
   #send(message: ParentMessage): void {
@@ -257,7 +257,7 @@ function advance(
   { options, images, resolve, reject }: Waiting,
   message: Extract<EngineMessage, { type: 'step' | 'image' | 'done' | 'failed' }>,
   body: Buffer,
-  modelDigest: string,
+  engine: LoadedEngine,
 ): void {
   switch (message.type) {
     case 'step': {
@@ -267,7 +267,16 @@ function advance(
     }
     case 'image': {
       const { index, seed, width, height, stages } = message;
-      images.push({ index, seed, width, height, stages, modelDigest, pixels: body });
+      images.push({
+        index,
+        seed,
+        width,
+        height,
+        stages,
+        modelDigest: engine.model.digest,
+        engine,
+        pixels: body,
+      });
       break;
     }
     case 'done':
