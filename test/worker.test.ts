@@ -77,7 +77,7 @@ describe('health over HTTP', () => {
       graceMs: 20_000,
       log,
     });
-    const health = await startHealthServer(0, () => worker.readiness(), '127.0.0.1');
+    const health = await startHealthServer(0, () => worker.readiness(), { address: '127.0.0.1' });
     try {
       assert.deepEqual(await probe(health.port, '/livez'), { status: 200, text: 'alive\n' });
       assert.deepEqual(await probe(health.port, '/readyz'), {
@@ -115,7 +115,7 @@ describe('health over HTTP', () => {
       stagingFolder: folder,
       minFreeBytes: Number.MAX_SAFE_INTEGER,
     });
-    const health = await startHealthServer(0, () => full.readiness(), '127.0.0.1');
+    const health = await startHealthServer(0, () => full.readiness(), { address: '127.0.0.1' });
     try {
       await full.ready();
       const handle = await server.diffusion.generate(small);
@@ -142,7 +142,7 @@ describe('health over HTTP', () => {
   });
 
   test('other paths and methods are refused', async () => {
-    const health = await startHealthServer(0, () => [], '127.0.0.1');
+    const health = await startHealthServer(0, () => [], { address: '127.0.0.1' });
     try {
       assert.equal((await probe(health.port, '/')).status, 404);
       const { status } = await fetch(`http://127.0.0.1:${health.port}/livez`, { method: 'POST' });

@@ -18,11 +18,16 @@ import type { Staging } from './staging.js';
 export interface PublishDependencies {
   readonly store: BlobStore;
   readonly staging: Staging;
+  /** Told of each picture at the end of its storing, in its activity's context. It must not throw. */
+  readonly onPublished?: (picture: PublishedPicture) => void;
   readonly log: Logger;
 }
 
+export type PublishedPicture = Pick<PublishedImage, 'index' | 'format' | 'bytes'> &
+  Pick<PublishedImage['stages'], 'encodeMs' | 'storeMs'>;
+
 /** Turns staged pixels into pictures that are stored for good. */
-export function createPublishActivities({ store, staging, log }: PublishDependencies) {
+export function createPublishActivities({ store, staging, onPublished, log }: PublishDependencies) {
   const software = `temporal-diffusion ${packageVersion()}`;
 
   /** Encodes pixels and stores them. The same pixels and origin give the same file, and so the same keys. */
@@ -62,6 +67,8 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
     });
     await verify(store, blobUrl, sha256);
     const storeMs = performance.now() - encoded;
+    const stages = { ...claim.stages, encodeMs: tenths(encoded - begun), storeMs: tenths(storeMs) };
+    onPublished?.({ index, format, bytes: file.length, ...stages });
     log.info({ index, seed, url, bytes: file.length }, 'image published');
     return {
       index,
@@ -75,7 +82,7 @@ export function createPublishActivities({ store, staging, log }: PublishDependen
       width,
       height,
       device,
-      stages: { ...claim.stages, encodeMs: tenths(encoded - begun), storeMs: tenths(storeMs) },
+      stages,
     };
   }
 

@@ -17,6 +17,8 @@ export interface Staging extends AsyncDisposable {
   get(claim: PixelClaim): Promise<Buffer>;
   /** Forgets a claim; no matter if it is unknown. */
   discard(id: string): Promise<void>;
+  /** What is staged at the moment. */
+  usage(): { readonly claims: number; readonly bytes: number };
   /** Resolves as soon as nothing is staged. */
   drained(): Promise<void>;
   /** Removes everything. Idempotent. */
@@ -45,15 +47,15 @@ export async function openStaging({
   // A process may open several: the number tells them apart.
   const own = join(folder, processFolderName('', String(opened++)));
 
-  const stagedAt = new Map<string, number>();
+  const staged = new Map<string, { readonly at: number; readonly bytes: number }>();
   let waiting: (() => void)[] = [];
   let closed = false;
 
   const pathOf = (id: string): string => join(own, `${id}.rgb`);
 
   function forget(id: string): void {
-    stagedAt.delete(id);
-    if (stagedAt.size > 0) return;
+    staged.delete(id);
+    if (staged.size > 0) return;
     for (const resolve of waiting) resolve();
     waiting = [];
   }
@@ -64,8 +66,8 @@ export async function openStaging({
   }
 
   async function forgetOld(): Promise<void> {
-    for (const [id, time] of stagedAt) {
-      if (Date.now() - time <= maxAgeMs) continue;
+    for (const [id, { at }] of staged) {
+      if (Date.now() - at <= maxAgeMs) continue;
       log.warn({ claim: id }, 'staged pixels were never fetched: forgotten');
       await discard(id);
     }
@@ -74,7 +76,7 @@ export async function openStaging({
   async function close(): Promise<void> {
     closed = true;
     await rm(own, { recursive: true, force: true });
-    for (const id of [...stagedAt.keys()]) forget(id);
+    for (const id of [...staged.keys()]) forget(id);
   }
 
   return {
@@ -83,7 +85,7 @@ export async function openStaging({
       try {
         await forgetOld();
         await mkdir(own, { recursive: true, mode: 0o700 });
-        stagedAt.set(id, Date.now());
+        staged.set(id, { at: Date.now(), bytes: pixels.length });
         // Not synced: after a power cut no process is there that could be asked for it.
         await writeAtomically(pathOf(id), pixels, { mode: 0o600, durable: false });
       } catch (error) {
@@ -117,8 +119,12 @@ export async function openStaging({
 
     discard,
 
-    drained: () =>
-      stagedAt.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve)),
+    usage: () => ({
+      claims: staged.size,
+      bytes: [...staged.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+    }),
+
+    drained: () => (staged.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
 
     close,
     [Symbol.asyncDispose]: close,

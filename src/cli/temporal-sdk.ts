@@ -5,8 +5,11 @@ import type { Logger } from 'pino';
 export type TemporalSdk = typeof import('@temporalio/worker');
 export type LoadTemporalSdk = () => Promise<TemporalSdk>;
 
-/** @param level the least of what the SDK says that goes to the log */
-export function temporalSdkLoader(log: Logger, level: LogLevel): LoadTemporalSdk {
+/**
+ * @param level the least of what the SDK says that goes to the log
+ * @param metricsAddress where its native core tells its metrics. Default: nowhere
+ */
+export function temporalSdkLoader(log: Logger, level: LogLevel, metricsAddress?: string): LoadTemporalSdk {
   let loading: Promise<TemporalSdk> | undefined;
 
   async function load(): Promise<TemporalSdk> {
@@ -14,7 +17,7 @@ export function temporalSdkLoader(log: Logger, level: LogLevel): LoadTemporalSdk
       import('@temporalio/worker'),
       import('../worker/sdk-logger.js'),
     ]);
-    installTemporalRuntime({ log, level });
+    installTemporalRuntime({ log, level, ...(metricsAddress !== undefined && { metricsAddress }) });
     return sdk;
   }
 

@@ -36,7 +36,9 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
                        measured to be faster on this host
   --snapshots DIR      where snapshots are (default: in this package's cache folder)
   --grace SECONDS      what running pictures get when it is stopped (default: 30)
-  --health-port PORT   answer GET /livez and GET /readyz there (default: do not)
+  --health-port PORT   answer GET /livez, /readyz and /metrics there (default: do not)
+  --temporal-metrics-port PORT
+                       answer GET /metrics with those of Temporal's own SDK there (default: do not; see docs/metrics.md)
   --min-free MIB       begin no picture while the disk for staged pixels has less free (default: 512)
   --max-backlog N      refuse requests while about so many images wait for the model (default: never)
   --max-pixels N       pixels of all of a request's images together (default: 16777216)
@@ -76,6 +78,7 @@ const Options = z
     snapshots: z.string().optional(),
     grace: z.number().min(0).max(86_400).default(30),
     'health-port': z.int().min(0).max(65_535).optional(),
+    'temporal-metrics-port': z.int().min(1).max(65_535).optional(),
     'min-free': z.int().min(0).max(MAX_MIB).optional(),
     'max-backlog': z.int().min(0).optional(),
     'max-pixels': z.int().min(1).optional(),
@@ -112,6 +115,7 @@ const NUMBERS = [
   'keep',
   'grace',
   'health-port',
+  'temporal-metrics-port',
   'min-free',
   'max-backlog',
   'max-pixels',
@@ -145,11 +149,17 @@ export async function worker(argv: readonly string[]): Promise<void> {
 
   const verbose = flags.has('verbose');
   const log = createLog(verbose ? 'debug' : 'info');
-  const loadSdk = temporalSdkLoader(log, verbose ? 'INFO' : 'WARN');
+  const temporalMetrics = options['temporal-metrics-port'];
+  const loadSdk = temporalSdkLoader(
+    log,
+    verbose ? 'INFO' : 'WARN',
+    temporalMetrics === undefined ? undefined : `0.0.0.0:${temporalMetrics}`,
+  );
   const interruption = onInterrupt();
   const { signal } = interruption;
   const server = configuredOrLocalServer();
   await loadSdk();
+  const metrics = options['health-port'] === undefined ? undefined : await loadMetricsReader();
   const { createGpuWorker } = await import('../worker/gpu-worker.js');
   const diffusionWorker = await createGpuWorker({
     model,
@@ -180,7 +190,9 @@ export async function worker(argv: readonly string[]): Promise<void> {
   let health: HealthServer | undefined;
   try {
     if (options['health-port'] !== undefined) {
-      health = await startHealthServer(options['health-port'], () => diffusionWorker.readiness());
+      health = await startHealthServer(options['health-port'], () => diffusionWorker.readiness(), {
+        ...(metrics && { metrics: () => metrics.read() }),
+      });
       log.info({ port: health.port }, 'health server started');
     }
     const deployment = await unlessAborted(connectTo(server, loadSdk), signal);
@@ -202,8 +214,15 @@ export async function worker(argv: readonly string[]): Promise<void> {
   } finally {
     await diffusionWorker.stop();
     await health?.close();
+    await metrics?.close();
     interruption.dispose();
   }
+}
+
+/** Before the worker makes its meters. A worker whose metrics nobody can ask for loads nothing. */
+async function loadMetricsReader() {
+  const { startMetricsReader } = await import('./metrics-reader.js');
+  return startMetricsReader();
 }
 
 function deploymentOf(options: z.infer<typeof Options>): WorkerDeployment | undefined {

@@ -71,7 +71,16 @@ export interface EngineHostOptions {
   readonly snapshotAfterIdleMs?: number;
   /** Default: found in the cache folder or on the PATH. */
   readonly criu?: Criu;
+  readonly observer?: EngineObserver;
   readonly log: Logger;
+}
+
+/** Told how engines come and go, for metrics. It must not throw. */
+export interface EngineObserver {
+  /** An engine can draw. */
+  started(hello: Hello): void;
+  /** One was lost while it started, idled or drew; not one that was asked to end. */
+  lost(reason: unknown): void;
 }
 
 export interface RenderOptions {
@@ -351,6 +360,7 @@ class Host implements EngineHost {
       if (engine.end) throw engine.end;
       this.#advance({ name: 'greeted' });
       this.#engine = engine;
+      this.options.observer?.started(engine.hello);
       this.#health ??= setInterval(() => this.#checkHealth(), HEALTH_INTERVAL_MS).unref();
       return engine;
     } catch (error) {
@@ -490,6 +500,7 @@ class Host implements EngineHost {
     this.#engine = undefined;
     this.#advance({ name: 'lost', reason: reason instanceof Error ? reason.message : String(reason) });
     if (this.#state.name === 'closed') return;
+    this.options.observer?.lost(reason);
     this.options.log.warn({ err: reason, state: this.#state }, 'engine lost');
     // Not before the start that just failed is over.
     setImmediate(() => {

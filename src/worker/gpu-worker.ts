@@ -19,6 +19,7 @@ import { lackOfSpace, MIN_FREE_BYTES } from './disk-space.js';
 import { createGpuSlot } from './gpu-slot.js';
 import { type ModelEnginesOptions, startModelEngines, type WorkerModel } from './model-engines.js';
 import { type RunningWorker, startWorker } from './running-worker.js';
+import { createWorkerTelemetry } from './worker-telemetry.js';
 
 /** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
 export type WorkerRole = 'jobs' | 'gpu';
@@ -101,10 +102,11 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
   const { minFreeBytes = MIN_FREE_BYTES, limits, catalogs = [store.url] } = options;
   // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
   const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
+  const telemetry = createWorkerTelemetry({ device: options.device ?? 'cpu' });
   const gpu = roles.includes('gpu')
     ? {
-        ...startModelEngines(models, resident, options),
-        staging: await openStaging({ folder: stagingFolder, log }),
+        ...startModelEngines(models, resident, { ...options, observe: telemetry.ofModel }),
+        staging: telemetry.observeStaging(await openStaging({ folder: stagingFolder, log })),
       }
     : undefined;
   const ceilings = createBatchCeilings(join(cacheFolder, 'batch-ceilings.json'));
@@ -163,7 +165,12 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
   );
   const publishing: WorkerOptions | undefined = gpu && {
     taskQueue: queue,
-    activities: createPublishActivities({ store, staging: gpu.staging, log }),
+    activities: createPublishActivities({
+      store,
+      staging: gpu.staging,
+      onPublished: telemetry.published,
+      log,
+    }),
     maxConcurrentActivityTaskExecutions: PUBLISH_SLOTS,
   };
 
@@ -209,6 +216,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
     await running.catch(() => {});
     await gpu?.close();
     await gpu?.staging.close();
+    telemetry.close();
   }
 
   async function readiness(): Promise<string[]> {
@@ -233,6 +241,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
         namespace,
         shutdownGraceTime: graceMs,
         maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+        interceptors: telemetry.interceptors,
       });
       return running;
     },

@@ -7,6 +7,7 @@ import { createEngineHost, type EngineHost } from '../gpu/host.js';
 import type { Device } from '../gpu/runtime/session.js';
 import type { WeightOptions } from '../gpu/runtime/weight-options.js';
 import type { StartMode } from '../gpu/snapshot/start-mode.js';
+import type { EngineTelemetry } from './worker-telemetry.js';
 
 /** A model that a worker draws with. */
 export interface WorkerModel {
@@ -34,6 +35,8 @@ export interface ModelEnginesOptions {
   readonly start?: StartMode;
   /** Where snapshots are. Default: `snapshots` in the cache folder. */
   readonly snapshotFolder?: string;
+  /** Who hears of each model's engine. Default: nobody. */
+  readonly observe?: (model: string) => EngineTelemetry;
   readonly log: Logger;
 }
 
@@ -70,7 +73,11 @@ export function startModelEngines(
   const shared = isAlone ? {} : { residents: new Residents(resident), ...(lock && { lock }) };
   const engines = models.map(({ model, checkpoint, host }): ModelEngine => {
     const log = isAlone ? options.log : options.log.child({ model });
-    const own = host ?? createEngineHost({ ...options, ...shared, device, model, checkpoint, log });
+    const telemetry = options.observe?.(model);
+    const observer = telemetry && { observer: telemetry.observer };
+    const made =
+      host ?? createEngineHost({ ...options, ...shared, ...observer, device, model, checkpoint, log });
+    const own = telemetry?.observeHost(made) ?? made;
     const ready = firstEngine(own);
     // Whoever waits for it hears of a failure; until then it must not end the process.
     ready.catch(() => {});

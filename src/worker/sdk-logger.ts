@@ -14,6 +14,8 @@ export interface TemporalRuntimeOptions {
   readonly log: Logger;
   /** The least of it that is passed on. */
   readonly level: LogLevel;
+  /** Where the native core answers `GET /metrics` with its own metrics, such as `0.0.0.0:9464`. Default: nowhere. */
+  readonly metricsAddress?: string;
 }
 
 /**
@@ -21,12 +23,25 @@ export interface TemporalRuntimeOptions {
  * Signals are the caller's: the SDK's own handlers would stop all workers at once, and pixels whose publishing
  * worker stops with them are drawn again elsewhere.
  */
-export function installTemporalRuntime({ log, level }: TemporalRuntimeOptions): void {
+export function installTemporalRuntime({ log, level, metricsAddress }: TemporalRuntimeOptions): void {
   // Without the serializer pino prints the SDK's errors as {}.
   const target = log.child({ part: 'temporal' }, { serializers: { error: pino.stdSerializers.err } });
   Runtime.install({
     logger: new DefaultLogger(level, (entry) => target[levels[entry.level]](entry.meta ?? {}, entry.message)),
-    telemetryOptions: { logging: { filter: { core: level, other: 'ERROR' }, forward: {} } },
+    telemetryOptions: {
+      logging: { filter: { core: level, other: 'ERROR' }, forward: {} },
+      ...(metricsAddress !== undefined && {
+        metrics: {
+          prometheus: {
+            bindAddress: metricsAddress,
+            // As Prometheus has it, and as our own are.
+            countersTotalSuffix: true,
+            unitSuffix: true,
+            useSecondsForDurations: true,
+          },
+        },
+      }),
+    },
     shutdownSignals: [],
   });
 }
