@@ -7,6 +7,7 @@ import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
 import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
 import type { EngineHost, LoadedEngine } from '../gpu/host.js';
+import { activityLog } from './activity-log.js';
 import { recordedAttempt } from './attempt-record.js';
 import { activity } from './failure.js';
 import { tenths } from './milliseconds.js';
@@ -32,13 +33,14 @@ export interface GenerateDependencies {
 
 /** Draws on this host's GPU and stages the pixels, so that the GPU is free before anything is encoded or stored. */
 export function createGenerateActivities(dependencies: GenerateDependencies) {
-  const { host, staging, hostQueue, hostName, log } = dependencies;
+  const { host, staging, hostQueue, hostName } = dependencies;
   return {
     generate: activity((input: GenerateInput): Promise<PixelClaim[]> => {
       const { model, modelDigest, items, preview, signalled } = parse(GenerateInput, input);
       return recordedAttempt(hostName, async ({ beat, note, earlier, signal, throwIfOver }) => {
         const { info, client } = Context.current();
         const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
+        const log = activityLog(dependencies.log);
         const begun = Date.now();
         if (dependencies.handsBack) refuseWhileReplaced(host);
         const engine = await host.ready();
@@ -53,15 +55,19 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
         const ready = Date.now();
         throwIfOver();
         const report = createProgressReport({ beat, client, workflowId, runId, signalled, log });
-        const images = await renderInBatches(dependencies, {
-          items,
-          onStep(progress, preview) {
-            note({ step: progress.step, of: progress.of });
-            report(progress, preview);
+        const images = await renderInBatches(
+          { ...dependencies, log },
+          {
+            items,
+            onStep(progress, preview) {
+              note({ step: progress.step, of: progress.of });
+              report(progress, preview);
+            },
+            previews: preview,
+            about: { job: workflowId },
+            signal,
           },
-          previews: preview,
-          signal,
-        });
+        );
         throwIfOver();
         // The engine may have been lost, and the next one have found another model, since it was asked.
         for (const image of images) refuseOtherModel(modelDigest, image.modelDigest, model);
@@ -75,7 +81,10 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
             // While the disk writes: the GPU waits for both.
             const sha256 = createHash('sha256').update(pixels).digest('hex');
             await staged;
-            log.info({ index, seed, width, height, ...stages }, 'image drawn');
+            log.info(
+              { index, seed, width, height, engine: image.engine.pid, device, ...stages },
+              'image drawn',
+            );
             return {
               id,
               hostQueue,

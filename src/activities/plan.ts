@@ -6,6 +6,7 @@ import type { RenderPlan } from '../contract/job.js';
 import type { ModelCard } from '../contract/model-card.js';
 import { parse } from '../contract/parse.js';
 import type { GenerateJob } from '../contract/request.js';
+import { activityLog } from './activity-log.js';
 import type { ModelCatalogue } from './model-catalogue.js';
 import { type RequestLimits, refuseTooManyPixels } from './request-limits.js';
 
@@ -69,8 +70,9 @@ export function createPlanner({ models, moderate, limits, log }: PlanDependencie
       const { card, countTokens } = await models.find(job.model);
       const tokens = countTokens(job.prompt);
       const truncated = tokens > card.maxTokens;
-      if (truncated) log.info({ model: job.model, tokens, limit: card.maxTokens }, 'prompt is cut off');
-      log.debug({ model: job.model, prompt: job.prompt, tokens }, 'prompt prepared');
+      const own = activityLog(log);
+      if (truncated) own.info({ model: job.model, tokens, limit: card.maxTokens }, 'prompt is cut off');
+      own.debug({ model: job.model, prompt: job.prompt, tokens }, 'prompt prepared');
       return { ...judged, tokens, truncated };
     },
   };

@@ -8,6 +8,7 @@ import { parse } from '../contract/parse.js';
 import { packageVersion } from '../package-root.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { blobKey, readableName } from '../storage/picture-names.js';
+import { activityLog } from './activity-log.js';
 import { recordedAttempt } from './attempt-record.js';
 import { contentType, encodePicture } from './encode.js';
 import { activity } from './failure.js';
@@ -69,7 +70,7 @@ export function createPublishActivities({ store, staging, onPublished, log }: Pu
     const storeMs = performance.now() - encoded;
     const stages = { ...claim.stages, encodeMs: tenths(encoded - begun), storeMs: tenths(storeMs) };
     onPublished?.({ index, format, bytes: file.length, ...stages });
-    log.info({ index, seed, url, bytes: file.length }, 'image published');
+    activityLog(log).info({ index, seed, url, bytes: file.length }, 'image published');
     return {
       index,
       seed,

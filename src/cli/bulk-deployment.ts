@@ -7,6 +7,7 @@ import type { Deployment } from './deployment.js';
 import { unlessAborted } from './interrupt.js';
 import { createLog } from './log.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
+import { startTracing, traced } from './tracing.js';
 
 export interface BulkDeploymentOptions {
   /** What an embedded worker draws with. */
@@ -29,14 +30,15 @@ export interface BulkDeployment {
 /** The server that Temporal's configuration names, with the workers there; else both, for as long as this command runs. */
 export async function deployForBulk(options: BulkDeploymentOptions): Promise<BulkDeployment> {
   const { model, out, catalogs, verbose, notify, signal } = options;
-  const log = createLog(verbose ? 'debug' : 'warn');
+  const tracing = await startTracing();
+  const log = createLog(verbose ? 'debug' : 'warn', tracing?.logFields);
   const loadSdk = temporalSdkLoader(log, verbose ? 'INFO' : 'ERROR');
   const store = createFolderStore(out ?? 'out');
   const server = configuredServer();
   if (server) {
     if (out !== undefined) await store.check();
     const { connectTo } = await import('./remote-deployment.js');
-    const deployment = await unlessAborted(connectTo(server, loadSdk), signal);
+    const deployment = traced(await unlessAborted(connectTo(server, loadSdk), signal), tracing);
     return { deployment, copyTo: out === undefined ? undefined : store };
   }
   const checkpoint = bundledModel(model);
@@ -52,7 +54,8 @@ export async function deployForBulk(options: BulkDeploymentOptions): Promise<Bul
     loadSdk,
     notify,
     signal,
+    ...(tracing && { tracing }),
     log,
   });
-  return { deployment, copyTo: undefined };
+  return { deployment: traced(deployment, tracing), copyTo: undefined };
 }

@@ -1,9 +1,12 @@
+import type { ClientOptions } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 
 /** A Temporal server that a job can be sent to. */
 export interface Deployment {
   readonly connection: NativeConnection;
   readonly namespace: string;
+  /** For clients of it. */
+  readonly interceptors?: NonNullable<ClientOptions['interceptors']>;
   /** Rejects when it can't finish any job any more. */
   readonly failed: Promise<never>;
   /** Milliseconds until the server answered. */

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { createEngineHost } from '../gpu/host.js';
 import type { BlobStore } from '../storage/blob-store.js';
+import type { WorkerTracing } from '../worker/tracing.js';
 import type { Deployment } from './deployment.js';
 import { startEmbeddedServer } from './embedded-server.js';
 import { findTemporal } from './install-temporal.js';
@@ -18,6 +19,8 @@ export interface EmbeddedDeploymentOptions {
   readonly loadSdk: LoadTemporalSdk;
   readonly notify: (message: string) => void;
   readonly signal: AbortSignal;
+  /** Of the worker. Default: none. */
+  readonly tracing?: WorkerTracing;
   readonly log: Logger;
 }
 
@@ -26,7 +29,7 @@ const GRACE_MS = 2_000;
 
 /** A server and a worker of this command's own. They, and the engine, start side by side. */
 export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions): Promise<Deployment> {
-  const { model, checkpoint, store, catalogs, cacheFolder, log } = options;
+  const { model, checkpoint, store, catalogs, cacheFolder, tracing, log } = options;
   const begun = performance.now();
   const starting = findTemporal(options).then((program) => startEmbeddedServer({ ...options, program }));
   starting.catch(() => {});
@@ -49,6 +52,7 @@ export async function startEmbeddedDeployment(options: EmbeddedDeploymentOptions
     cacheFolder,
     graceMs: GRACE_MS,
     host,
+    ...(tracing && { tracing }),
     log,
   });
   try {

@@ -13,6 +13,7 @@ import { parseRenderArguments, type RenderArguments } from './render-arguments.j
 import { describeResult, resultDocument } from './render-report.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
 import type { Timings } from './timings.js';
+import { startTracing, traced } from './tracing.js';
 
 /** `temporal-diffusion render`: a picture from one command. */
 export async function render(argv: readonly string[]): Promise<void> {
@@ -66,7 +67,8 @@ async function deploy(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Deployed> {
-  const log = createLog(verbose ? 'debug' : 'warn');
+  const tracing = await startTracing();
+  const log = createLog(verbose ? 'debug' : 'warn', tracing?.logFields);
   const loadSdk = temporalSdkLoader(log, verbose ? 'INFO' : 'ERROR');
   const store = createFolderStore(out ?? 'out');
   // In either case first of all: a folder that can't be written must not cost a picture.
@@ -76,7 +78,7 @@ async function deploy(
     const { connectTo } = await import('./remote-deployment.js');
     const { collectPictures } = await import('./collect-pictures.js');
     return {
-      deployment: await unlessAborted(connectTo(server, loadSdk), signal),
+      deployment: traced(await unlessAborted(connectTo(server, loadSdk), signal), tracing),
       collect: async (result) => (out === undefined ? result : collectPictures(result, store)),
     };
   }
@@ -93,9 +95,10 @@ async function deploy(
     loadSdk,
     notify: progress.note,
     signal,
+    ...(tracing && { tracing }),
     log,
   });
-  return { deployment, collect: async (result) => result };
+  return { deployment: traced(deployment, tracing), collect: async (result) => result };
 }
 
 /** A side that is left to the model, for want of its card: generous. */

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import proto from '@temporalio/proto';
 import { z } from 'zod';
+import { NO_SPANS } from '../workflows/no-spans.js';
 
 const PORT = 9229;
 
@@ -24,6 +25,11 @@ export async function debugReplay(history: History, tell: (text: string) => void
     inspector.open(PORT, '127.0.0.1', true);
   }
   // Bundled anew: the replayer adds interceptors to the workflows. A breakpoint needs code, so it stops here first.
-  startDebugReplayer({ workflowsPath: fileURLToPath(new URL('../workflows/index.js', import.meta.url)) });
+  const pathOf = (name: string) => fileURLToPath(new URL(`../workflows/${name}`, import.meta.url));
+  startDebugReplayer({
+    workflowsPath: pathOf('index.js'),
+    interceptors: { workflowModules: [pathOf('trace.js')] },
+    sinks: NO_SPANS,
+  });
   return new Promise<never>(() => {});
 }

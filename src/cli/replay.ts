@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { GENERATE_BATCH, GENERATE_IMAGE, RENDER_CATALOG } from '../contract/workflow-types.js';
 import { WORKFLOW_BUNDLE } from '../workflows/bundle-path.js';
+import { NO_SPANS } from '../workflows/no-spans.js';
 import { parseArguments } from './arguments.js';
 import { configuredOrLocalServer } from './configured-server.js';
 import { type Difference, differenceOf } from './history-difference.js';
@@ -88,7 +89,7 @@ export async function* replayAll(
   sdk: TemporalSdk,
   histories: AsyncIterable<RecordedWorkflow> | Iterable<RecordedWorkflow>,
 ): AsyncGenerator<Replayed> {
-  const options = { workflowBundle: { codePath: WORKFLOW_BUNDLE } };
+  const options = { workflowBundle: { codePath: WORKFLOW_BUNDLE }, sinks: NO_SPANS };
   // The worker takes one history for each result that it gives, so this is the one that the result is of.
   let current: History = { events: [] };
   async function* watched() {

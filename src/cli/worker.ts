@@ -15,6 +15,7 @@ import { onInterrupt, unlessAborted } from './interrupt.js';
 import { createLog } from './log.js';
 import { connectTo } from './remote-deployment.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
+import { startTracing } from './tracing.js';
 import { UsageError } from './usage-error.js';
 
 export const WORKER_HELP = `temporal-diffusion worker --storage PLACE [options]
@@ -148,7 +149,8 @@ export async function worker(argv: readonly string[]): Promise<void> {
   await store.check();
 
   const verbose = flags.has('verbose');
-  const log = createLog(verbose ? 'debug' : 'info');
+  const tracing = await startTracing();
+  const log = createLog(verbose ? 'debug' : 'info', tracing?.logFields);
   const temporalMetrics = options['temporal-metrics-port'];
   const loadSdk = temporalSdkLoader(
     log,
@@ -185,6 +187,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
       ...(options['max-pixels'] !== undefined && { maxPixels: options['max-pixels'] }),
     },
     ...(version && { deployment: version }),
+    ...(tracing && { tracing }),
     log,
   });
   let health: HealthServer | undefined;
@@ -215,6 +218,7 @@ export async function worker(argv: readonly string[]): Promise<void> {
     await diffusionWorker.stop();
     await health?.close();
     await metrics?.close();
+    await tracing?.close();
     interruption.dispose();
   }
 }

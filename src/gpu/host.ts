@@ -89,6 +89,8 @@ export interface RenderOptions {
   readonly onStep?: (progress: StepProgress, preview?: Preview) => void;
   /** Whether steps come with previews, where the model has them. Default: false. */
   readonly previews?: boolean;
+  /** Whose render it is, for the engine's log. */
+  readonly about?: Readonly<Record<string, string>>;
   /** Aborting stops the render before its next step; `render` then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }

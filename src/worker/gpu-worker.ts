@@ -19,6 +19,7 @@ import { lackOfSpace, MIN_FREE_BYTES } from './disk-space.js';
 import { createGpuSlot } from './gpu-slot.js';
 import { type ModelEnginesOptions, startModelEngines, type WorkerModel } from './model-engines.js';
 import { type RunningWorker, startWorker } from './running-worker.js';
+import type { WorkerTracing } from './tracing.js';
 import { createWorkerTelemetry } from './worker-telemetry.js';
 
 /** `jobs`: workflows and light activities; `gpu`: drawing, and publishing what was drawn. */
@@ -51,6 +52,8 @@ interface CommonOptions extends ModelEnginesOptions {
   readonly catalogs?: readonly string[];
   /** To which version of which deployment the workflows of this worker belong. Default: none. */
   readonly deployment?: WorkerDeployment;
+  /** Traces jobs whose callers trace them (see docs/tracing.md). Default: no. */
+  readonly tracing?: WorkerTracing;
 }
 
 /** Models that take turns on one device. */
@@ -102,7 +105,8 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
   const { minFreeBytes = MIN_FREE_BYTES, limits, catalogs = [store.url] } = options;
   // A new process has nothing staged, so it must not be taken for the last one: its queue has a name of its own.
   const queue = hostQueue(`${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`);
-  const telemetry = createWorkerTelemetry({ device: options.device ?? 'cpu' });
+  const { device = 'cpu', tracing } = options;
+  const telemetry = await createWorkerTelemetry({ device, tracing });
   const gpu = roles.includes('gpu')
     ? {
         ...startModelEngines(models, resident, { ...options, observe: telemetry.ofModel }),
@@ -242,6 +246,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
         shutdownGraceTime: graceMs,
         maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
         interceptors: telemetry.interceptors,
+        sinks: telemetry.sinks,
       });
       return running;
     },

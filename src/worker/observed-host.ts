@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Stats } from '../gpu/engine/protocol.js';
-import type { EngineHost, RenderedImage, RenderOptions } from '../gpu/host.js';
+import type { EngineHost, LoadedEngine, RenderedImage, RenderOptions } from '../gpu/host.js';
 import type { WorkerMetrics } from './metrics.js';
 import { reasonOf } from './reason.js';
-import { timelineOf } from './render-timeline.js';
+import { beginRenderSpan, tellPast } from './render-spans.js';
+import { type TimelinePart, timelineOf } from './render-timeline.js';
+import { traceFields } from './trace-fields.js';
 
 export interface ObservedHostOptions {
   readonly host: EngineHost;
@@ -20,7 +22,7 @@ export interface ObservedHost extends EngineHost {
 /** An engine in mid-run may answer late; a scrape does not wait for it, and shows what it said before. */
 const STATS_WITHIN_MS = 500;
 
-/** `host`, whose work is counted and measured. Nothing else about it changes. */
+/** `host`, whose work is counted, measured and traced. Nothing else about it changes. */
 export function observeHost({ host, metrics, ...labels }: ObservedHostOptions): ObservedHost {
   let busyMs = 0;
   let busySince: number | undefined;
@@ -78,7 +80,13 @@ export function observeHost({ host, metrics, ...labels }: ObservedHostOptions): 
   });
 
   async function render(options: RenderOptions): Promise<RenderedImage[]> {
-    const first = options.items[0]?.index;
+    const [item] = options.items;
+    const first = item?.index;
+    const span = beginRenderSpan({
+      ...labels,
+      images: options.items.length,
+      ...(item && { width: item.width, height: item.height, steps: item.steps }),
+    });
     const heard: number[] = [];
     const onStep: RenderOptions['onStep'] = (progress, preview) => {
       if (progress.index === first) {
@@ -98,25 +106,38 @@ export function observeHost({ host, metrics, ...labels }: ObservedHostOptions): 
       metrics.record('renders', tookMs / 1000, { ...labels, outcome });
     };
     try {
-      const images = await host.render({ ...options, onStep });
+      const about = { ...options.about, ...traceFields() };
+      const images = await host.render({ ...options, onStep, about });
       ended('completed');
-      drawn(images, heard);
+      const timeline = images[0] ? timelineOf(heard, performance.now(), images[0].stages) : [];
+      span?.drawn(timeline);
+      drawn(images, timeline);
       return images;
     } catch (error) {
+      span?.failed(error);
       ended(options.signal?.aborted ? 'cancelled' : 'failed');
       if (!options.signal?.aborted) {
         metrics.count('renderFailures', 1, { ...labels, reason: reasonOf(error) });
       }
       throw error;
+    } finally {
+      span?.end();
     }
   }
 
-  function drawn(images: readonly RenderedImage[], heard: readonly number[]): void {
+  /** A job that finds no engine waits for one. */
+  async function ready(): Promise<LoadedEngine> {
+    const from = performance.now();
+    const wasUp = isUp();
+    const hello = await host.ready();
+    if (!wasUp) tellPast([{ name: 'engine start', from, to: performance.now() }], { kind: hello.start });
+    return hello;
+  }
+
+  function drawn(images: readonly RenderedImage[], timeline: readonly TimelinePart[]): void {
     metrics.count('images', images.length, labels);
     metrics.record('batchImages', images.length, labels);
-    const [image] = images;
-    if (!image) return;
-    for (const { name, from, to } of timelineOf(heard, performance.now(), image.stages)) {
+    for (const { name, from, to } of timeline) {
       const seconds = (to - from) / 1000;
       if (name.startsWith('step ')) metrics.record('steps', seconds, labels);
       else metrics.record('stages', seconds, { ...labels, stage: name });
@@ -130,7 +151,7 @@ export function observeHost({ host, metrics, ...labels }: ObservedHostOptions): 
     get starts() {
       return host.starts;
     },
-    ready: () => host.ready(),
+    ready,
     stats: () => host.stats(),
     render,
     release: () => host.release(),

@@ -1,15 +1,19 @@
-import type { WorkerInterceptors } from '@temporalio/worker';
+import type { InjectedSinks, WorkerInterceptors } from '@temporalio/worker';
 import type { PublishedPicture } from '../activities/publish.js';
 import type { Staging } from '../activities/staging.js';
 import type { EngineHost, EngineObserver } from '../gpu/host.js';
+import { NO_SPANS } from '../workflows/no-spans.js';
 import { activityMetrics } from './activity-metrics.js';
 import { createWorkerMetrics } from './metrics.js';
 import { observeHost } from './observed-host.js';
 import { reasonOf } from './reason.js';
+import { tellPast } from './render-spans.js';
+import type { WorkerTracing } from './tracing.js';
 
 /** What a worker tells of itself, by way of the OpenTelemetry API: whoever wants to hear it registers a provider. */
 export interface WorkerTelemetry {
   readonly interceptors: WorkerInterceptors;
+  readonly sinks: InjectedSinks<{ exporter: { export(): void } }>;
   ofModel(model: string): EngineTelemetry;
   observeStaging(staging: Staging): Staging;
   published(picture: PublishedPicture): void;
@@ -24,11 +28,22 @@ export interface EngineTelemetry {
   observeHost(host: EngineHost): EngineHost;
 }
 
-export function createWorkerTelemetry({ device }: { readonly device: string }): WorkerTelemetry {
+export interface WorkerTelemetryOptions {
+  readonly device: string;
+  readonly tracing: WorkerTracing | undefined;
+}
+
+export async function createWorkerTelemetry({
+  device,
+  tracing,
+}: WorkerTelemetryOptions): Promise<WorkerTelemetry> {
+  const traced = tracing && (await import('./tracing.js'));
+  const outer = traced?.tracingInterceptors() ?? {};
   const metrics = createWorkerMetrics();
   const ends: (() => void)[] = [];
   return {
-    interceptors: { activity: [activityMetrics(metrics)] },
+    interceptors: { ...outer, activity: [...(outer.activity ?? []), activityMetrics(metrics)] },
+    sinks: tracing && traced ? traced.workflowSpans(tracing) : NO_SPANS,
     ofModel(model) {
       const labels = { model, device };
       return {
@@ -54,7 +69,16 @@ export function createWorkerTelemetry({ device }: { readonly device: string }): 
       );
       return staging;
     },
-    published({ format, bytes, encodeMs, storeMs }) {
+    published({ index, format, bytes, encodeMs, storeMs }) {
+      const to = performance.now();
+      const encoded = to - storeMs;
+      tellPast(
+        [
+          { name: 'encode', from: encoded - encodeMs, to: encoded },
+          { name: 'store', from: encoded, to },
+        ],
+        { index, format, bytes },
+      );
       metrics.count('published', 1, { format });
       metrics.count('publishedBytes', bytes, { format });
       metrics.record('publishStages', encodeMs / 1000, { format, stage: 'encode' });

@@ -24,7 +24,8 @@ async function digestOfInputs(): Promise<string> {
       hash.update(name).update(await readFile(join(folder, name)));
     }
   }
-  for (const dependency of ['@temporalio/workflow', '@temporalio/worker', 'zod']) {
+  const tracing = '@temporalio/interceptors-opentelemetry';
+  for (const dependency of ['@temporalio/workflow', '@temporalio/worker', tracing, 'zod']) {
     hash.update(await readFile(require.resolve(`${dependency}/package.json`)));
   }
   return hash.digest('hex');
@@ -46,6 +47,7 @@ if (!current.startsWith(stamp)) {
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
     workflowsPath: join(here, 'index.js'),
+    workflowInterceptorModules: [join(here, 'trace.js')],
     logger: new DefaultLogger('WARN'),
   });
   await writeAtomically(WORKFLOW_BUNDLE, Buffer.from(stamp + withoutBuildFolder(code)));

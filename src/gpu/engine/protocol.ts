@@ -20,6 +20,8 @@ const Render = z.strictObject({
   items: z.array(RenderItem).min(1),
   /** Whether `step`s carry a small picture of what the image will be. */
   previews: z.boolean(),
+  /** Whose render it is, such as its job: for log lines, and nothing else. */
+  about: z.record(z.string(), z.string()).optional(),
 });
 /** Stop the render of that id before its next step; it is answered by `failed` with the code `Cancelled`. */
 const Cancel = z.strictObject({ type: z.literal('cancel'), id: RequestId });

@@ -227,7 +227,7 @@ export class EngineServer {
 
   async #render(
     socket: Socket,
-    { id, items, previews }: Extract<ParentMessage, { type: 'render' }>,
+    { id, items, previews, about }: Extract<ParentMessage, { type: 'render' }>,
   ): Promise<void> {
     const { signal } = this.#abortOf(id);
     const began = performance.now();
@@ -250,12 +250,12 @@ export class EngineServer {
       send(socket, { type: 'done', id });
       this.#rendered += items.length;
       this.log.info(
-        { render: id, items: items.length, ms: Math.round(performance.now() - began) },
+        { ...about, render: id, items: items.length, ms: Math.round(performance.now() - began) },
         'rendered',
       );
     } catch (error) {
       send(socket, { type: 'failed', id, ...describe(error) });
-      if (!(error instanceof Cancelled)) this.log.warn({ render: id, err: error }, 'render failed');
+      if (!(error instanceof Cancelled)) this.log.warn({ ...about, render: id, err: error }, 'render failed');
     } finally {
       this.#aborts.delete(id);
     }

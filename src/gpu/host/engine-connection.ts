@@ -111,7 +111,8 @@ export class EngineConnection {
     try {
       return await new Promise<RenderedImage[]>((resolve, reject) => {
         this.#renders.set(id, { resolve, reject, options, images: [], heardAt: performance.now() });
-        this.#send({ type: 'render', id, items: [...options.items], previews: options.previews ?? false });
+        const { items, previews = false, about } = options;
+        this.#send({ type: 'render', id, items: [...items], previews, ...(about && { about }) });
         signal?.addEventListener('abort', cancel, { once: true });
       });
     } catch (error) {
