@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
 import { freePort } from '../src/cli/embedded-server.js';
 import { startMetricsReader } from '../src/cli/metrics-reader.js';
 import { OutOfMemory, StorageUnavailable } from '../src/contract/errors.js';
@@ -16,10 +17,36 @@ import { timelineOf } from '../src/worker/render-timeline.js';
 import { Command } from './support/command.js';
 import { emojiHost, enginePids, smallItem } from './support/engine.js';
 import { readPrometheus, type Sample, sumOf } from './support/prometheus.js';
+import { metricsOf } from './support/promql.js';
 import { scratchFolder } from './support/scratch.js';
 import { startTestServer, type TestServer } from './support/temporal.js';
 import { until } from './support/waiting.js';
 import { startDiffusionWorker, withParts } from './support/workers.js';
+
+const DASHBOARD = z
+  .object({
+    panels: z.array(
+      z.object({
+        id: z.int(),
+        type: z.string(),
+        title: z.string(),
+        description: z.string().optional(),
+        targets: z.array(z.object({ expr: z.string(), legendFormat: z.string() })).optional(),
+        fieldConfig: z.object({ defaults: z.object({ unit: z.string().optional() }) }).optional(),
+        options: z.object({ yAxis: z.object({ unit: z.string() }).optional() }).optional(),
+      }),
+    ),
+    templating: z.object({
+      list: z.array(
+        z.object({
+          query: z.union([z.string(), z.object({ query: z.string() }).transform(({ query }) => query)]),
+        }),
+      ),
+    }),
+  })
+  .parse(
+    JSON.parse(readFileSync(join(packageRoot(), 'deploy', 'grafana', 'temporal-diffusion.json'), 'utf8')),
+  );
 
 const small = { prompt: 'a red heart', width: 64, height: 64, steps: 3, seed: 7 };
 const scratch = scratchFolder();
@@ -125,6 +152,79 @@ describe('a worker process', () => {
       const names = Object.keys(labels).filter((label) => label !== 'le');
       assert.deepEqual(names.sort(), [...metric.labels].sort(), name);
     }
+  });
+
+  /** The labels that Prometheus adds. */
+  const SCRAPED = ['instance', 'job'];
+  /** A worker on the CPU has no memory to tell of; a test below has it told. */
+  const ON_GPUS: readonly Metric[] = [METRICS.deviceMemory, METRICS.deviceMemoryFree];
+
+  /** Asserts that a query asks for what this worker tells, by labels that it has, in a way that makes sense. */
+  async function queries(): Promise<(query: string, shown?: string) => void> {
+    const pages = [port, temporalPort].map((page) => scrape(`http://127.0.0.1:${page}/metrics`));
+    const samples = (await Promise.all(pages)).flat();
+    const labelsOf = new Map(ON_GPUS.map(({ name, labels }) => [name as string, new Set<string>(labels)]));
+    for (const { name, labels } of samples) {
+      const known = labelsOf.get(name) ?? labelsOf.set(name, new Set()).get(name);
+      for (const label of Object.keys(labels)) known?.add(label);
+    }
+    // What has not gone wrong yet has no sample; its name is declared all the same.
+    for (const { name, kind, labels } of Object.values<Metric>(METRICS)) {
+      if (kind === 'counter') labelsOf.set(`${name}_total`, new Set(labels));
+    }
+    return (query, shown = '') => {
+      const asked = metricsOf(
+        query.replaceAll('$__rate_interval', '5m').replaceAll(/"\$(model|instance)"/g, '".*"'),
+      );
+      assert.ok(asked.length > 0, query);
+      for (const { metric, labels, isRange } of asked) {
+        const known = labelsOf.get(metric);
+        assert.ok(known, `${metric} is not what a worker tells: ${query}`);
+        for (const label of [...labels, ...[...shown.matchAll(/\{\{(\w+)\}\}/g)].map(([, name]) => name)]) {
+          assert.ok(
+            [...known, ...SCRAPED].includes(label ?? ''),
+            `${metric} has no label ${label}: ${query}`,
+          );
+        }
+        assert.equal(isRange, /_(total|bucket|sum|count)$/.test(metric), `${metric}: ${query}`);
+      }
+    };
+  }
+
+  test('has all that the dashboard shows', async () => {
+    const check = await queries();
+    const panels = DASHBOARD.panels.filter(({ type }) => type !== 'row');
+    const shown = new Set<string>();
+    for (const { title, description, targets = [], fieldConfig, options } of panels) {
+      assert.ok(description && targets.length > 0, title);
+      assert.ok(fieldConfig?.defaults.unit ?? options?.yAxis?.unit, `${title} has no unit`);
+      for (const { expr, legendFormat } of targets) {
+        check(expr, legendFormat);
+        for (const { metric } of metricsOf(expr.replaceAll('$__rate_interval', '5m'))) shown.add(metric);
+      }
+    }
+    for (const { query } of DASHBOARD.templating.list) {
+      const [, metric = '', label = ''] = /^label_values\((\w+), (\w+)\)$/.exec(query) ?? [];
+      if (query !== 'prometheus')
+        check(`count by (${label}) (${metric}${/_count$/.test(metric) ? '[1m]' : ''})`);
+    }
+    const unseen = Object.values<Metric>(METRICS).filter(
+      ({ name }) => ![...shown].some((metric) => metric.startsWith(name)),
+    );
+    assert.deepEqual(
+      unseen.map(({ name }) => name),
+      [],
+    );
+    const ids = DASHBOARD.panels.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  test('has all that the alerts ask for', async () => {
+    const check = await queries();
+    const rules = readFileSync(join(packageRoot(), 'deploy', 'alerts.yml'), 'utf8');
+    const asked = [...rules.matchAll(/^ +expr: (.+)$/gm)].map(([, query]) => query ?? '');
+    assert.equal(asked.length, [...rules.matchAll(/- alert:/g)].length);
+    for (const query of asked) check(query);
   });
 
   test("tells those of Temporal's own SDK on a port of their own", async () => {
