@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { CheckpointInvalid, EngineCrashed } from '../src/contract/errors.js';
@@ -66,6 +67,19 @@ describe('an engine and its host', () => {
     assert.ok(first && again && other);
     assert.ok(first.pixels.equals(again.pixels));
     assert.ok(!first.pixels.equals(other.pixels));
+  });
+
+  test('between two pictures it takes no processor from anybody', async () => {
+    const { pid } = await host.ready();
+    const taken: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      await host.render({ items: [smallItem()] });
+      const before = await processorTime(pid);
+      await setTimeout(100);
+      taken.push((await processorTime(pid)) - before);
+    }
+    // Threads that wait busily take 30 ms; what else an engine does now and then, collecting garbage, not every time.
+    assert.ok(Math.min(...taken) < 10, `${taken.join(', ')} ms`);
   });
 
   test('a cancelled render stops before its next step, and the engine goes on', async () => {
@@ -289,3 +303,13 @@ test('previews show what the image will be, and cost nothing where nobody asks',
 
   await host.render({ items: [item], onStep: (_progress, preview) => assert.equal(preview, undefined) });
 });
+
+/** Milliseconds that the threads of a process have run. */
+async function processorTime(pid: number): Promise<number> {
+  const tasks = `/proc/${pid}/task`;
+  const times = (await readdir(tasks)).map(async (thread) => {
+    const [nanoseconds] = (await readFile(join(tasks, thread, 'schedstat'), 'utf8')).split(' ');
+    return Number(nanoseconds) / 1e6;
+  });
+  return (await Promise.all(times)).reduce((sum, time) => sum + time, 0);
+}

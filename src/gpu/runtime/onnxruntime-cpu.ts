@@ -47,7 +47,14 @@ function createSession({ bytes, weightsFolder }: RuntimeGraph, threads: number):
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
-    extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: weightsFolder,
+        // Every session has threads of its own. Those that wait busily for more work take processors from the session
+        // that has some: a small picture took twice as long, docs/engine.md has the figures.
+        intra_op: { allow_spinning: '0' },
+      },
+    },
   });
 }
 
