@@ -212,7 +212,8 @@ async function report(
     `Image: ${mega(sizeOf(manifest))} (${mega(copiedBytes)} copied at a restore, ${mega(mappedBytes)} mapped); the captured engine had ${mega(anonymousBytes)} that are no file's: ${(sizeOf(manifest) / anonymousBytes).toFixed(2)} ×.`,
   ];
   const header = ['', 'decide', 'load', 'first picture', 'total', 'min', 'max', '× (a)', '× (a), ready'];
-  const command = `node dist/bench/cold-start.js --runs ${values.runs}`;
+  const only = what.startsWith('the bundled') ? `--only emoji --size ${size}` : '--only synthetic';
+  const command = `node dist/bench/cold-start.js --runs ${values.runs} ${only}`;
   await publishSection(
     `Cold start, ${what}, ${size}²`,
     command,
