@@ -3,6 +3,7 @@ import { packageVersion } from '../package-root.js';
 import { BATCH_HELP, batch } from './batch.js';
 import { CATALOG_HELP, catalog } from './catalog.js';
 import { DOCTOR_HELP, doctor } from './doctor.js';
+import { EXPLAIN_HELP, explain } from './explain.js';
 import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
 import { render } from './render.js';
 import { RENDER_HELP } from './render-arguments.js';
@@ -24,6 +25,7 @@ const commands = new Map<string, Command>([
   ['schedule', { help: SCHEDULE_HELP, run: schedule }],
   ['worker', { help: WORKER_HELP, run: worker }],
   ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
+  ['explain', { help: EXPLAIN_HELP, run: explain }],
   ['replay', { help: REPLAY_HELP, run: replay }],
   ['doctor', { help: DOCTOR_HELP, run: doctor }],
 ]);
@@ -36,6 +38,7 @@ const HELP = `temporal-diffusion ${packageVersion()}: image generation on your o
   temporal-diffusion schedule ACTION             does that at fixed times
   temporal-diffusion worker --storage PLACE      works on jobs
   temporal-diffusion snapshot ACTION             makes and keeps what workers start from
+  temporal-diffusion explain WORKFLOW_ID         tells what became of a job
   temporal-diffusion replay WORKFLOW_ID          tells whether this release can go on with a job
   temporal-diffusion doctor                      tells what this machine lacks for that, or for a GPU
   temporal-diffusion COMMAND --help              tells a command's options

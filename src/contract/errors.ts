@@ -73,6 +73,9 @@ const kinds = [
   JobCancelled,
 ] as const;
 
+/** The `type` of every kind. */
+export const ERROR_TYPES: readonly string[] = kinds.map(({ type }) => type);
+
 /**
  * Makes the error that a `type` string stands for, after it crossed a process border.
  * @returns undefined where the type is not one of ours
