@@ -4,17 +4,21 @@ import { createHash, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { DeviceLost, type RenderError, StorageRefused } from '../src/contract/errors.js';
 import { encodeFrame, readFrames } from '../src/gpu/frames.js';
+import { ensureKeeper } from '../src/gpu/host/keeper-process.js';
+import { Residents } from '../src/gpu/host/residents.js';
+import { createEngineHost, type EngineHost } from '../src/gpu/host.js';
 import { keeperPlace } from '../src/gpu/keeper/place.js';
 import { tryLock } from '../src/gpu/runtime/cuda/file-lock.js';
 import { isRunning } from './support/engine.js';
 import { MemoryEngine } from './support/memory-engine.js';
-import { damage, deviceFilesOf, MemoryKeeper } from './support/memory-keeper.js';
+import { damage, deviceFilesOf, MemoryKeeper, programOn } from './support/memory-keeper.js';
 import { processesLike } from './support/processes.js';
 import { TINY_KLEIN, TINY_QWEN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -229,6 +233,42 @@ describe('other weights, and damaged ones', () => {
         await engine.kill();
       }
       assert.deepEqual(await drawOnce(keeper), expected);
+    }));
+});
+
+describe('models that take turns', () => {
+  test('give their weights back to the keeper, which lets them go when the other ones need the room', () =>
+    withKeeper(async (keeper) => {
+      // Each model takes three units of five.
+      const device = { totalBytes: 5 * 2 * 2 ** 20, sharedFolder: join(keeper.place.folder, 'device') };
+      const residents = new Residents(1);
+      const hostOf = (checkpoint: string) =>
+        createEngineHost({
+          ...{ checkpoint, cacheFolder, residents },
+          model: 'tested',
+          device: 'cuda:0',
+          exclusive: false,
+          threads: 1,
+          log: pino({ level: 'silent' }),
+          keeperFolder: dirname(keeper.place.folder),
+          spawn: (options) => MemoryEngine.spawnAs(options, device),
+          startKeeper: (options) =>
+            ensureKeeper({ ...options, place: keeper.place, program: programOn(device) }),
+        });
+      await using klein = hostOf(TINY_KLEIN);
+      await using qwen = hostOf(TINY_QWEN);
+      const drawn = async (host: EngineHost) => (await host.render({ items: [item] }))[0]?.pixels;
+      const first = await drawn(qwen);
+      for (let turn = 0; turn < 2; turn++) {
+        assert.deepEqual(await drawn(klein), expected);
+        assert.deepEqual(await drawn(qwen), first);
+        const { holdings } = await keeper.asked((asked) => asked.stats());
+        assert.deepEqual(
+          holdings.map(({ state, lentTo }) => [state, lentTo]),
+          Array(3).fill(['loaded', 1]),
+        );
+      }
+      assert.equal(qwen.starts.fresh + klein.starts.fresh, 2);
     }));
 });
 

@@ -20,6 +20,8 @@ export async function coldStart(lab: Lab): Promise<ColdStart> {
   const host = createEngineHost({
     ...{ checkpoint, device, cacheFolder, threads },
     model: MODEL,
+    // `keeper-check.ts` is about those.
+    keeper: false,
     log: pino({ level: 'silent' }),
   });
   try {

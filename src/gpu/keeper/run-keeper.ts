@@ -33,7 +33,9 @@ export async function runKeeper(
   options: KeeperArguments,
   openDevice: () => Promise<KeeperDevice>,
 ): Promise<void> {
-  const log = pino({ level: options.logLevel, base: { keeper: process.pid } }, pino.destination(2));
+  // Synchronous: what it says last must not be lost with it.
+  const destination = pino.destination({ dest: 2, sync: true });
+  const log = pino({ level: options.logLevel, base: { keeper: process.pid } }, destination);
   const lock = await takeLock(options);
   if (lock === undefined) {
     log.info('the device has a keeper already');
