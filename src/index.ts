@@ -18,6 +18,8 @@ export {
   createGpuWorker,
   type DiffusionWorker,
   type DiffusionWorkerOptions,
+  type SeveralModels,
   type WorkerRole,
 } from './worker/gpu-worker.js';
+export type { WorkerModel } from './worker/model-engines.js';
 export { installTemporalRuntime, type TemporalRuntimeOptions } from './worker/sdk-logger.js';

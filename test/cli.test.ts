@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { readProvenance } from '../src/activities/provenance.js';
 import { packageVersion } from '../src/package-root.js';
 import { Command, runCommand } from './support/command.js';
+import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { NO_SMALL_DISK, smallDisk } from './support/small-disk.js';
 import { startTestServer, type TestServer } from './support/temporal.js';
@@ -161,6 +162,36 @@ describe('bad input gets one clear message', () => {
       ['worker', '--storage', 'pictures', '--device', 'cuda:0', '--host-cache', 'on'],
       2,
       /^✖ expected off, or GiB, more than 0\n {2}→ at \["host-cache"\]\n$/,
+    ],
+    [
+      'one model and several',
+      ['worker', '--storage', 'pictures', '--models', 'emoji,klein=/m', '--model', 'emoji'],
+      2,
+      /^✖ expected either --models or this, got both\n {2}→ at model\n$/,
+    ],
+    [
+      'a model twice',
+      ['worker', '--storage', 'pictures', '--models', 'emoji,emoji=/m'],
+      2,
+      /^✖ expected different names\n {2}→ at models\n$/,
+    ],
+    [
+      'a model without a folder',
+      ['worker', '--storage', 'pictures', '--models', 'emoji,klein='],
+      2,
+      /→ at models\[1\]\.checkpoint\n$/,
+    ],
+    [
+      'a name that no model has',
+      ['worker', '--storage', 'pictures', '--models', 'emoji,Klein=/m'],
+      2,
+      /^✖ expected lower-case letters, digits, .*\n {2}→ at models\[1\]\.model\n$/,
+    ],
+    [
+      'residents of one model',
+      ['worker', '--storage', 'pictures', '--resident', '2'],
+      2,
+      /^✖ expected --models with it\n {2}→ at resident\n$/,
     ],
     [
       'a worker with an unknown storage',
@@ -322,7 +353,9 @@ describe('with TEMPORAL_ADDRESS', () => {
   });
 
   test('a worker takes nothing while its disk has less free than --min-free', async () => {
-    const argv = ['worker', '--storage', newFolder(), '--min-free', '1000000000', '--health-port', '0'];
+    const models = ['--models', `emoji,klein=${TINY_KLEIN}`, '--resident', '2'];
+    const disk = ['--storage', newFolder(), '--min-free', '1000000000'];
+    const argv = ['worker', ...disk, ...models, '--health-port', '0'];
     const worker = new Command(argv, { cwd: newFolder(), env });
     await worker.says('worker started');
     const port = /"port":(\d+)/.exec(worker.stderr)?.[1];
@@ -330,7 +363,7 @@ describe('with TEMPORAL_ADDRESS', () => {
     assert.equal(response.status, 503);
     assert.match(
       await response.text(),
-      /^the disk of \S+ is nearly full: \d+ MiB free, 1000000000 MiB needed$/m,
+      /^the disk of \S+ is nearly full: \d+ MiB free, 1000000000 MiB needed\nemoji: \w+\nklein: \w+$/m,
     );
     worker.kill('SIGTERM');
     assert.equal(await worker.ended, 0, worker.stderr);

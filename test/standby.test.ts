@@ -2,18 +2,24 @@ import assert from 'node:assert/strict';
 import { cp, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { pino } from 'pino';
-import { CheckpointInvalid, DeviceBusy, InvalidRequest, ModelReplaced } from '../src/contract/errors.js';
+import {
+  CheckpointInvalid,
+  DeviceBusy,
+  InvalidRequest,
+  ModelReplaced,
+  OutOfMemory,
+} from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline } from '../src/gpu/engine/pipeline.js';
 import { DeviceLock } from '../src/gpu/host/device-lock.js';
 import type { EngineState } from '../src/gpu/host/engine-states.js';
 import { Residents } from '../src/gpu/host/residents.js';
-import { createEngineHost, type EngineHost, type EngineHostOptions } from '../src/gpu/host.js';
+import type { EngineHost } from '../src/gpu/host.js';
 import { memoryRuntime } from './support/device-runtime.js';
 import { emojiHost, isRunning, smallItem } from './support/engine.js';
 import { MemoryDriver } from './support/memory-driver.js';
-import { type DeviceOptions, MemoryEngine } from './support/memory-engine.js';
+import { MemoryEngine } from './support/memory-engine.js';
+import { memoryDevice, memoryHost, ONE_MODEL } from './support/memory-host.js';
 import { EMOJI, TINY_KLEIN, TINY_QWEN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { until } from './support/waiting.js';
@@ -26,42 +32,6 @@ import { until } from './support/waiting.js';
 const folder = scratchFolder();
 const item = { index: 0, seed: 3, prompt: 'a red tree', width: 40, height: 64, steps: 2 };
 const MIB = 2 ** 20;
-
-interface Device extends DeviceOptions {
-  readonly sharedFolder: string;
-}
-
-let devices = 0;
-/** A device with that much memory. */
-function device(totalBytes: number, options: DeviceOptions = {}): Device {
-  return { totalBytes, sharedFolder: join(folder, `device-${devices++}`), ...options };
-}
-
-interface TestHost {
-  readonly host: EngineHost;
-  /** The engines that it has started. */
-  readonly engines: MemoryEngine[];
-}
-
-function hostOn(device: Device, checkpoint: string, options: Partial<EngineHostOptions> = {}): TestHost {
-  const engines: MemoryEngine[] = [];
-  const host = createEngineHost({
-    checkpoint,
-    model: 'tested',
-    device: 'cuda:0',
-    cacheFolder: folder,
-    exclusive: false,
-    threads: 1,
-    log: pino({ level: 'silent' }),
-    spawn: async (options) => {
-      const engine = await MemoryEngine.spawnAs(options, device);
-      engines.push(engine);
-      return engine;
-    },
-    ...options,
-  });
-  return { host, engines };
-}
 
 async function pixelsOf(host: EngineHost, signal?: AbortSignal): Promise<Buffer> {
   const [image] = await host.render({ items: [item], ...(signal && { signal }) });
@@ -78,21 +48,18 @@ async function usedBytes(host: EngineHost): Promise<number> {
   return deviceMemory.totalBytes - deviceMemory.freeBytes;
 }
 
-/** Room for one model, and not for two. */
-const ONE_MODEL = 8 * MIB;
-
 /** The pictures that a model draws on a device of its own. */
 const expected = new Map<string, Buffer>();
 before(async () => {
   for (const checkpoint of [TINY_KLEIN, TINY_QWEN]) {
-    await using host = hostOn(device(ONE_MODEL), checkpoint).host;
+    await using host = memoryHost(memoryDevice(folder, ONE_MODEL), checkpoint, { cacheFolder: folder }).host;
     expected.set(checkpoint, await pixelsOf(host));
   }
 });
 
 describe('an engine', () => {
   test('gives all its weights back, and draws the same when it has taken them again', async () => {
-    await using host = hostOn(device(ONE_MODEL), TINY_KLEIN).host;
+    await using host = memoryHost(memoryDevice(folder, ONE_MODEL), TINY_KLEIN, { cacheFolder: folder }).host;
     await host.ready();
     // Before the first picture, and while weights may still be on their way.
     await host.release();
@@ -147,9 +114,10 @@ describe('an engine', () => {
   });
 
   test('resumes before its weights are there; a render that is cancelled meanwhile ends, and the engine lives', async () => {
-    const { host, engines } = hostOn(
-      device(ONE_MODEL, { upset: 'holds copies back, or lets them go' }),
+    const { host, engines } = memoryHost(
+      memoryDevice(folder, ONE_MODEL, { upset: 'holds copies back, or lets them go' }),
       TINY_KLEIN,
+      { cacheFolder: folder },
     );
     try {
       await pixelsOf(host);
@@ -172,9 +140,10 @@ describe('an engine', () => {
   });
 
   test('that is killed in standby, or while it resumes, is replaced, and the next one draws', async () => {
-    const { host, engines } = hostOn(
-      device(ONE_MODEL, { upset: 'holds copies back, or lets them go' }),
+    const { host, engines } = memoryHost(
+      memoryDevice(folder, ONE_MODEL, { upset: 'holds copies back, or lets them go' }),
       TINY_KLEIN,
+      { cacheFolder: folder },
     );
     try {
       const { pid } = await host.ready();
@@ -199,7 +168,9 @@ describe('an engine', () => {
   test('whose files are others when it resumes ends: nothing is drawn that is not what it says', async () => {
     const checkpoint = join(folder, 'replaced');
     await cp(TINY_KLEIN, checkpoint, { recursive: true });
-    const { host, engines } = hostOn(device(ONE_MODEL), checkpoint);
+    const { host, engines } = memoryHost(memoryDevice(folder, ONE_MODEL), checkpoint, {
+      cacheFolder: folder,
+    });
     try {
       const { pid } = await host.ready();
       await host.release();
@@ -218,9 +189,9 @@ describe('an engine', () => {
   });
 
   test('that finds its memory taken stays in standby, and resumes when it is given back', async () => {
-    const shared = device(ONE_MODEL);
-    await using first = hostOn(shared, TINY_KLEIN).host;
-    await using second = hostOn(shared, TINY_QWEN).host;
+    const shared = memoryDevice(folder, ONE_MODEL);
+    await using first = memoryHost(shared, TINY_KLEIN, { cacheFolder: folder }).host;
+    await using second = memoryHost(shared, TINY_QWEN, { cacheFolder: folder }).host;
     const { pid } = await first.ready();
     await first.release();
     assert.deepEqual(await pixelsOf(second), expected.get(TINY_QWEN));
@@ -252,9 +223,11 @@ describe('an engine', () => {
 describe('two models on a device with room for one', () => {
   for (const limit of [1, 2]) {
     test(`take turns, where ${limit} may be there`, async () => {
-      const shared = device(ONE_MODEL);
+      const shared = memoryDevice(folder, ONE_MODEL);
       const residents = new Residents(limit);
-      const hosts = [TINY_KLEIN, TINY_QWEN].map((checkpoint) => hostOn(shared, checkpoint, { residents }));
+      const hosts = [TINY_KLEIN, TINY_QWEN].map((checkpoint) =>
+        memoryHost(shared, checkpoint, { cacheFolder: folder, residents }),
+      );
       try {
         const [klein, qwen] = hosts.map(({ host }) => host) as [EngineHost, EngineHost];
         await Promise.all([klein.ready(), qwen.ready()]);
@@ -282,10 +255,32 @@ describe('two models on a device with room for one', () => {
     });
   }
 
+  test('of which one has no room for a picture beside the other: it has the next time', async () => {
+    // What the first one's tables leave is too little for the second one's.
+    const shared = memoryDevice(folder, 12 * MIB + 30_000);
+    const residents = new Residents(2);
+    const hosts = [TINY_KLEIN, TINY_QWEN].map(
+      (checkpoint) => memoryHost(shared, checkpoint, { cacheFolder: folder, residents }).host,
+    );
+    try {
+      const [klein, qwen] = hosts as [EngineHost, EngineHost];
+      await qwen.ready();
+      assert.deepEqual(await pixelsOf(klein), expected.get(TINY_KLEIN));
+      assert.deepEqual([klein.state.name, qwen.state.name], ['idle', 'idle']);
+      await assert.rejects(pixelsOf(qwen), (error) => error instanceof OutOfMemory);
+      assert.equal(stateOf(klein), 'standby');
+      assert.deepEqual(await pixelsOf(qwen), expected.get(TINY_QWEN));
+    } finally {
+      await Promise.all(hosts.map((host) => host.close()));
+    }
+  });
+
   test('are drawn with by turns though one of their engines is killed again and again', async () => {
-    const shared = device(ONE_MODEL);
+    const shared = memoryDevice(folder, ONE_MODEL);
     const residents = new Residents(1);
-    const hosts = [TINY_KLEIN, TINY_QWEN].map((checkpoint) => hostOn(shared, checkpoint, { residents }).host);
+    const hosts = [TINY_KLEIN, TINY_QWEN].map(
+      (checkpoint) => memoryHost(shared, checkpoint, { cacheFolder: folder, residents }).host,
+    );
     try {
       const [klein, qwen] = hosts as [EngineHost, EngineHost];
       for (let round = 0; round < 2; round++) {
@@ -304,10 +299,12 @@ describe('two models on a device with room for one', () => {
 
 test('engines of one owner share a device, and nobody else gets it while one of them lives', async () => {
   const path = join(folder, 'locks', 'cuda-0.lock');
-  const shared = device(2 * ONE_MODEL);
+  const shared = memoryDevice(folder, 2 * ONE_MODEL);
   const owner = new DeviceLock(path);
   await using stranger = new DeviceLock(path);
-  const hosts = [TINY_KLEIN, TINY_QWEN].map((checkpoint) => hostOn(shared, checkpoint, { lock: owner }));
+  const hosts = [TINY_KLEIN, TINY_QWEN].map((checkpoint) =>
+    memoryHost(shared, checkpoint, { cacheFolder: folder, lock: owner }),
+  );
   try {
     await Promise.all(hosts.map(({ host }) => host.ready()));
     await assert.rejects(stranger.hold(), (error) => error instanceof DeviceBusy);

@@ -9,12 +9,9 @@
  * whose stages `--reference-stages` chooses), limits and streaming 10 s, components 30 s, pipeline 90 s, cold 30 s.
  * With `--shape tiny --device cpu --sizes 64,48` all but the card's own figures runs on any machine in a minute.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { fileExists } from '../../src/gpu/checkpoint/file-exists.js';
 import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import { openPipeline } from '../../src/gpu/engine/pipeline.js';
 import { loadGraphs } from '../../src/gpu/graph/graphs.js';
@@ -22,6 +19,7 @@ import { computeTypes } from '../../src/gpu/runtime/cuda/cuda-runtime.js';
 import { packageRoot } from '../../src/package-root.js';
 import { publishSection } from '../report.js';
 import { Components, comparePipelines } from './accuracy.js';
+import { makeCheckpoint, python } from './checkpoints.js';
 import { coldStart, tracedStart } from './cold.js';
 import { type Lab, milliseconds, openLabCheckpoint, openLabDriver, openLabRuntime } from './lab.js';
 import { pinnedPeak } from './limits.js';
@@ -62,15 +60,6 @@ const lab: Lab = {
 const [largest = 1024] = lab.sizes;
 const store = await ResultsStore.open(join(work, `results-${values.shape}.json`));
 
-async function python(script: string, args: readonly string[]): Promise<void> {
-  const child = spawn('python3', [join(packageRoot(), 'bench', 'gpu', script), ...args], {
-    stdio: 'inherit',
-    env: { ...process.env, PYTHONUNBUFFERED: '1' },
-  });
-  const [code] = (await once(child, 'close')) as [number | null];
-  if (code !== 0) throw new Error(`${script} ended with ${code}`);
-}
-
 function referenceIfThere(): Promise<Reference | undefined> {
   return Reference.open(referenceFolder).catch(() => undefined);
 }
@@ -87,10 +76,7 @@ const shapes = lab.sizes
 
 const stages: Record<string, () => Promise<void>> = {
   async prepare() {
-    if (!(await fileExists(join(checkpointFolder, 'model_index.json')))) {
-      const shape = values.shape === 'tiny' ? ['--tiny'] : ['--shape', values.shape];
-      await python('make_checkpoint.py', [checkpointFolder, ...shape]);
-    }
+    await makeCheckpoint(checkpointFolder, values.shape);
     const digestMs = await milliseconds(() => openLabCheckpoint(lab));
     // Later it only looks up what it has learned now.
     if (store.results.digestSeconds === undefined) await store.set({ digestSeconds: digestMs / 1000 });

@@ -24,6 +24,8 @@ Works on jobs until it is stopped: Ctrl-C lets running pictures be finished and 
 
   --model NAME         which model it draws with (default: emoji)
   --checkpoint DIR     that model's folder (default: the one that comes with this package)
+  --models LIST        several models in their place, which take turns on the device: NAME or NAME=DIR, with commas
+  --resident N         how many of them have memory of the device at the same time (default: 1)
   --storage PLACE      where pictures go: a folder, a file: URL, or s3://BUCKET/PREFIX (see docs/storage.md)
   --catalogs PLACES    below which catalogues may be read and their results written, with commas (default: the storage)
   --role ROLES         jobs (workflows and light activities), gpu (drawing and publishing), or both: jobs,gpu (default)
@@ -56,10 +58,22 @@ const GIB = 2 ** 30;
 /** What a number of bytes can hold exactly. */
 const MAX_MIB = Math.floor(Number.MAX_SAFE_INTEGER / MIB);
 
+const NamedModel = z.strictObject({ model: ModelName, checkpoint: z.string().min(1).optional() });
+
+/** `emoji,klein=/srv/models/klein` */
+function modelsIn(list: string): { model: string; checkpoint?: string | undefined }[] {
+  return list.split(',').map((entry) => {
+    const at = entry.indexOf('=');
+    return at < 0 ? { model: entry } : { model: entry.slice(0, at), checkpoint: entry.slice(at + 1) };
+  });
+}
+
 const Options = z
   .object({
-    model: ModelName.default('emoji'),
+    model: ModelName.optional(),
     checkpoint: z.string().optional(),
+    models: z.string().transform(modelsIn).pipe(z.array(NamedModel)).optional(),
+    resident: z.int().min(1).max(64).optional(),
     storage: z.string('expected --storage with a folder, a file: URL or an s3: URL'),
     catalogs: z.string().optional(),
     role: z
@@ -92,6 +106,21 @@ const Options = z
     versioning: z.enum(['pinned', 'auto-upgrade']).optional(),
   })
   .superRefine((options, context) => {
+    const alone = (['model', 'checkpoint'] as const).filter((name) => options[name] !== undefined);
+    for (const name of options.models ? alone : []) {
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'expected either --models or this, got both',
+      });
+    }
+    if (options.resident !== undefined && !options.models) {
+      context.addIssue({ code: 'custom', path: ['resident'], message: 'expected --models with it' });
+    }
+    const names = options.models?.map(({ model }) => model) ?? [];
+    if (new Set(names).size < names.length) {
+      context.addIssue({ code: 'custom', path: ['models'], message: 'expected different names' });
+    }
     if (options.device !== 'cpu') return;
     const given = [
       options['stream-buffer'] !== undefined && 'stream-buffer',
@@ -110,6 +139,7 @@ const Options = z
   });
 
 const NUMBERS = [
+  'resident',
   'threads',
   'stream-buffer',
   'host-cache',
@@ -124,6 +154,7 @@ const NUMBERS = [
 const NAMES = [
   'model',
   'checkpoint',
+  'models',
   'storage',
   'catalogs',
   'role',
@@ -143,7 +174,11 @@ export async function worker(argv: readonly string[]): Promise<void> {
   if (positionals.length > 0) throw new UsageError(`expected options only, got ${positionals.join(' ')}`);
   const numbers = Object.fromEntries(NUMBERS.map((name) => [name, numberOf(texts[name])]));
   const options = parse(Options, { ...texts, ...numbers });
-  const { model, checkpoint, storage, role: roles, threads } = options;
+  const { model = 'emoji', checkpoint, storage, role: roles, threads } = options;
+  const models = (options.models ?? [{ model, checkpoint }]).map(({ model, checkpoint }) => ({
+    model,
+    checkpoint: checkpoint ?? bundledModel(model),
+  }));
   const version = deploymentOf(options);
   const store = storeAt(storage);
   await store.check();
@@ -164,8 +199,8 @@ export async function worker(argv: readonly string[]): Promise<void> {
   const metrics = options['health-port'] === undefined ? undefined : await loadMetricsReader();
   const { createGpuWorker } = await import('../worker/gpu-worker.js');
   const diffusionWorker = await createGpuWorker({
-    model,
-    checkpoint: checkpoint ?? bundledModel(model),
+    models,
+    ...(options.resident !== undefined && { resident: options.resident }),
     store,
     ...(options.catalogs !== undefined && { catalogs: options.catalogs.split(',') }),
     cacheFolder: cacheFolder(),
@@ -195,13 +230,20 @@ export async function worker(argv: readonly string[]): Promise<void> {
     if (options['health-port'] !== undefined) {
       health = await startHealthServer(options['health-port'], () => diffusionWorker.readiness(), {
         ...(metrics && { metrics: () => metrics.read() }),
+        states: () => diffusionWorker.states(),
       });
       log.info({ port: health.port }, 'health server started');
     }
     const deployment = await unlessAborted(connectTo(server, loadSdk), signal);
     try {
       log.info(
-        { model, roles, address: server.address, namespace: deployment.namespace, store: store.url },
+        {
+          models: models.map(({ model }) => model),
+          roles,
+          address: server.address,
+          namespace: deployment.namespace,
+          store: store.url,
+        },
         'worker started',
       );
       const running = diffusionWorker.run(deployment.connection, deployment.namespace);

@@ -203,7 +203,7 @@ class Host implements EngineHost {
       signal.throwIfAborted();
       const engine = await this.#running();
       const images = await this.#turns.take(
-        (turn) => this.#withMemory(engine, turn, signal, () => this.#renderOn(engine, options)),
+        (turn) => this.#withMemory(engine, turn, signal, () => this.#renderOn(engine, turn, options)),
         signal,
       );
       if (images) return images;
@@ -320,7 +320,7 @@ class Host implements EngineHost {
     }
   }
 
-  async #renderOn(engine: EngineConnection, options: RenderOptions): Promise<RenderedImage[]> {
+  async #renderOn(engine: EngineConnection, turn: Turn, options: RenderOptions): Promise<RenderedImage[]> {
     options.signal?.throwIfAborted();
     this.#advance({ name: 'render' });
     try {
@@ -328,6 +328,8 @@ class Host implements EngineHost {
     } catch (error) {
       // What an allocator holds after a failure is no measure for the next batch, and a lost device stays lost.
       if (error instanceof OutOfMemory || error instanceof DeviceLost) await engine.abandon(error);
+      // Whoever tries again has the device for itself.
+      while (error instanceof OutOfMemory && (await turn.makeRoom()));
       throw error;
     } finally {
       this.#renderedAt = performance.now();

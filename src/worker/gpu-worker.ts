@@ -71,7 +71,7 @@ export interface DiffusionWorker extends AsyncDisposable {
   ready(): Promise<void>;
   /** Why it takes no pictures to draw at the moment; empty where it does. */
   readiness(): Promise<string[]>;
-  /** What each model's engine is at, such as `emoji: standby`. */
+  /** What the engines of several models are at, such as `emoji: standby`; empty for a single one. */
   states(): string[];
   /** Works until `stop` is called. Rejects where the engine can't start, or Temporal can't be reached for good. */
   run(connection: NativeConnection, namespace?: string): Promise<void>;
@@ -238,7 +238,7 @@ export async function createGpuWorker(options: DiffusionWorkerOptions): Promise<
       await enginesReady;
     },
     readiness,
-    states: () => gpu?.engines.map(({ model, host }) => `${model}: ${host.state.name}`) ?? [],
+    states: () => (models.length > 1 ? (gpu?.states() ?? []) : []),
     run(connection, namespace = 'default') {
       running = work({
         connection,

@@ -9,6 +9,8 @@ export interface HealthServerOptions {
   readonly address?: string;
   /** What `GET /metrics` answers, in Prometheus's text format. Default: there is no such page. */
   readonly metrics?: () => Promise<string>;
+  /** Lines below each answer of `/readyz`. Default: none. */
+  readonly states?: () => readonly string[];
 }
 
 export interface HealthServer {
@@ -25,7 +27,7 @@ export interface HealthServer {
 export async function startHealthServer(
   port: number,
   readiness: Readiness,
-  { address = '0.0.0.0', metrics }: HealthServerOptions = {},
+  { address = '0.0.0.0', metrics, states = () => [] }: HealthServerOptions = {},
 ): Promise<HealthServer> {
   const paths = `/livez${metrics ? ', /readyz or /metrics' : ' or /readyz'}`;
   const server = createServer((request, response) => {
@@ -41,7 +43,10 @@ export async function startHealthServer(
     }
     if (request.url !== '/readyz') return answer(404, `expected ${paths}`);
     return Promise.resolve(readiness()).then(
-      (reasons) => (reasons.length === 0 ? answer(200, 'ready') : answer(503, reasons.join('\n'))),
+      (reasons) =>
+        reasons.length === 0
+          ? answer(200, ['ready', ...states()].join('\n'))
+          : answer(503, [...reasons, ...states()].join('\n')),
       (error: unknown) => answer(503, String(error)),
     );
   });

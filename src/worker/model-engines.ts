@@ -52,6 +52,8 @@ export interface ModelEngines {
   readonly engines: readonly ModelEngine[];
   /** Why some of them can't draw; empty where all can. */
   lacks(): string[];
+  /** What each is at, such as `emoji: standby`. */
+  states(): string[];
   close(): Promise<void>;
 }
 
@@ -93,6 +95,7 @@ export function startModelEngines(
           : [isAlone ? `the engine is ${lack}` : `${model}: the engine is ${lack}`];
       });
     },
+    states: () => engines.map(({ model, host }) => `${model}: ${host.state.name}`),
     async close() {
       await Promise.all(engines.map(({ host }) => host.close()));
       await lock?.close();
