@@ -34,7 +34,7 @@ import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
 import { type EngineProcess, FreshProcess } from '../../src/gpu/host/engine-process.js';
 import { captureSnapshot, IMAGES, warmUpOf } from '../../src/gpu/snapshot/capture.js';
 import { CheckpointHelper } from '../../src/gpu/snapshot/checkpoint-helper.js';
-import { findCriu } from '../../src/gpu/snapshot/criu.js';
+import { type Criu, findCriu } from '../../src/gpu/snapshot/criu.js';
 import { EngineGpu } from '../../src/gpu/snapshot/engine-gpu.js';
 import { identityOf, slotOf } from '../../src/gpu/snapshot/identity.js';
 import { type SnapshotManifest, sizeOf } from '../../src/gpu/snapshot/manifest.js';
@@ -55,6 +55,8 @@ const { values } = parseArgs({
     checkpoint: { type: 'string' },
     device: { type: 'string', default: 'cuda:0' },
     restores: { type: 'string', default: '3' },
+    /** More options of CRIU's. */
+    criu: { type: 'string' },
     cases: { type: 'string', default: 'fresh,driver,capture,restore,no-room' },
     /** Seconds of one step, and of everything. */
     patience: { type: 'string', default: '90' },
@@ -553,14 +555,17 @@ for (const { name, isMet, found: what } of await requirements(projectCache())) {
   if (!isMet) print(`lacks ${name}: ${what}`);
 }
 if (!found) throw new Error('expected CRIU on the PATH, or in the cache');
-const criu = found;
+let criu: Criu = { ...found, options: values.criu?.split(' ').filter(Boolean) ?? [] };
 await sh('nvidia-smi --query-gpu=name,driver_version,memory.used,persistence_mode --format=csv,noheader');
 for (const name of values.cases.split(',')) {
   const work = cases[name];
   if (!work) throw new Error(`--cases: expected some of ${Object.keys(cases).join(', ')}, got ${name}`);
   const isDone = await attempt(name, work);
   engineAtWork = undefined;
-  if (!isDone && name === 'capture') break;
+  if (isDone || name !== 'capture') continue;
+  // What CRIU refuses by itself it may do when it is told to.
+  criu = { ...criu, options: ['--ext-unix-sk', '--file-locks', '--link-remap', '-v3'] };
+  if (!(await attempt(`capture, CRIU with ${criu.options?.join(' ')}`, work))) break;
 }
 clearTimeout(whole);
 for (const helper of helpers) await helper.close();

@@ -26,6 +26,8 @@ export interface Criu {
   readonly program: string;
   /** Such as `4.1.1`. */
   readonly version: string;
+  /** More of its options, for those who look for what it can't do. */
+  readonly options?: readonly string[];
 }
 
 /**
@@ -148,7 +150,7 @@ export async function dump(
   const options = ['dump', '--tree', String(pid), '--images-dir', images, '--work-dir', folder];
   // Beside the images, for whoever wants to know why there are none: the folder goes with the engine.
   const logFile = join(images, 'dump.log');
-  const child = spawn('nsenter', [...command, ...options, ...COMMON_OPTIONS, '--log-file', logFile], {
+  const child = spawn('nsenter', [...command, ...options, ...commonOptions(criu), '--log-file', logFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
     ...(signal && { signal, killSignal: 'SIGKILL' }),
   });
@@ -179,7 +181,7 @@ export function restoreCommand(criu: Criu, images: string, folder: string): stri
     '.',
     '--work-dir',
     folder,
-    ...COMMON_OPTIONS,
+    ...commonOptions(criu),
     '--log-file',
     'restore.log',
     '--inherit-fd',
@@ -200,7 +202,9 @@ export const RESTORE_ENVIRONMENT = { CRIU_FAULT: '130' } as const;
  * Control groups are the host's affair: a restored engine belongs to whoever restores it. Plugins would be looked for
  * in a folder that has none: CRIU's own for CUDA calls the driver once more.
  */
-const COMMON_OPTIONS = ['--manage-cgroups=ignore', '--libdir', ENGINE_RUN, '-v2'];
+function commonOptions({ options = [] }: Criu): string[] {
+  return ['--manage-cgroups=ignore', '--libdir', ENGINE_RUN, '-v2', ...options];
+}
 
 /** What CRIU said was wrong; empty where it said nothing. */
 export async function criuErrors(logFile: string): Promise<string> {
