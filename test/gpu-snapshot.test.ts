@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -20,6 +20,7 @@ import { type RestoredEngine, SnapshotStarter } from '../src/gpu/snapshot/starte
 import { openSnapshotStore } from '../src/gpu/snapshot/store.js';
 import { type FallbackReason, Unusable } from '../src/gpu/snapshot/unusable.js';
 import { type CheckpointProcess, checkpointProcess } from './support/checkpoint-process-options.js';
+import { diskFolder } from './support/disk-folder.js';
 import { isRunning } from './support/engine.js';
 import { MemoryEngine } from './support/memory-engine.js';
 import { TINY_KLEIN } from './support/references.js';
@@ -96,6 +97,29 @@ describe('the helper that makes the driver’s checkpoint calls', () => {
         return true;
       }),
     ));
+
+  const disk = diskFolder();
+  test(
+    'it has the kernel read files that will be needed, without a driver',
+    {
+      skip: disk === undefined && 'there is no disk here',
+    },
+    () =>
+      withHelper(checkpointProcess({ isUnsupported: true }), async (helper) => {
+        const file = join(disk ?? '', 'image');
+        await writeFile(file, Buffer.alloc(8 << 20, 1));
+        const cached = () => {
+          const facts = execFileSync('fincore', ['--bytes', '--noheadings', '--output', 'RES', file]);
+          return Number(facts.toString());
+        };
+        execFileSync('sync', [file]);
+        execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' });
+        assert.ok(cached() < 8 << 20);
+        await helper.readAhead([file]);
+        await until('all of it is in memory', () => cached() === 8 << 20);
+        await assert.rejects(helper.readAhead([`${file}-that-is-not-there`]), DriverRefusal);
+      }),
+  );
 
   test('it ends with its host, also in a call that never returns', async () => {
     const program = new URL('../src/gpu/snapshot/checkpoint-helper.js', import.meta.url).href;

@@ -120,6 +120,11 @@ export class CheckpointHelper {
     await this.#call({ call: 'restore', pid, ...(moved && { moved }) }, timeoutMs);
   }
 
+  /** Has the kernel read files that will be needed soon. */
+  async readAhead(paths: readonly string[], timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+    await this.#call({ call: 'read-ahead', paths: [...paths] }, timeoutMs);
+  }
+
   async unlock(pid: number, timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
     await this.#call({ call: 'unlock', pid }, timeoutMs);
   }

@@ -1,8 +1,12 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
 import { commonGpuKind, type GpuKind } from '../runtime/cuda/gpu-kind.js';
 import { CheckpointHelper } from './checkpoint-helper.js';
 import type { SnapshotManifest } from './manifest.js';
 import { Unusable } from './unusable.js';
+
+const LARGE_IMAGES = /^(memory|pages-\d+)\.img$/;
 
 interface Opened {
   readonly helper: CheckpointHelper;
@@ -17,6 +21,7 @@ type OnStage<Stage> = (stage: Stage, pid: number) => Promise<void> | void;
 /** The GPU of an engine that is captured or restored, and the helper that makes the driver's calls for it. */
 export class EngineGpu {
   #opened: Promise<Opened> | undefined;
+  #starting: Promise<CheckpointHelper> | undefined;
   #helper: CheckpointHelper | undefined;
   #isClosed = false;
 
@@ -32,6 +37,18 @@ export class EngineGpu {
     // Whoever needs it hears of it.
     this.#opened.catch(() => {});
     return this.#opened;
+  }
+
+  /**
+   * The same, and has the kernel read a snapshot's images meanwhile: CRIU maps most of them, and the engine, with the
+   * driver's thread in it, would fetch them page by page.
+   */
+  openWith(images: string): void {
+    // First, since the driver's start keeps the helper busy. It only saves time.
+    void this.#readAhead(images)
+      .catch(() => {})
+      .then(() => this.open())
+      .catch(() => {});
   }
 
   /** @throws as `open` does, where the kernel does not tell by itself */
@@ -94,10 +111,23 @@ export class EngineGpu {
   }
 
   async #open(): Promise<Opened> {
-    const helper = await CheckpointHelper.start(this.command);
-    this.#helper = helper;
-    if (this.#isClosed) await helper.close();
+    const helper = await this.#start();
     return { helper, facts: await helper.device(this.index) };
+  }
+
+  async #readAhead(images: string): Promise<void> {
+    const names = (await readdir(images)).filter((name) => LARGE_IMAGES.test(name));
+    const helper = await this.#start();
+    await helper.readAhead(names.map((name) => join(images, name)));
+  }
+
+  #start(): Promise<CheckpointHelper> {
+    this.#starting ??= CheckpointHelper.start(this.command).then(async (helper) => {
+      this.#helper = helper;
+      if (this.#isClosed) await helper.close();
+      return helper;
+    });
+    return this.#starting;
   }
 }
 

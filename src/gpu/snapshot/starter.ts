@@ -99,10 +99,11 @@ export class SnapshotStarter {
     const gpu = this.#gpu();
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
+    if (!last && !(await store.hasAny(engine.model))) throw new Unusable('missing', 'there is none yet');
     const early = last && (await this.#prepare(criu, last));
     early?.begin();
     // It is asked once CRIU is done, and takes as long to come up.
-    if (early) void gpu?.open();
+    if (last) gpu?.openWith(last.images);
     let begun: RestoredProcess | undefined = early;
     let slot: string | undefined;
     try {
@@ -115,7 +116,7 @@ export class SnapshotStarter {
       begun = process;
       const snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
-      void gpu?.open();
+      gpu?.openWith(snapshot.images);
       await store.check(snapshot, identity);
       if (gpu) this.#takeDevice(process, gpu, snapshot);
       if (!isEarly) process.begin();

@@ -98,6 +98,11 @@ export class SnapshotStore {
     return { snapshot, images: join(snapshot, IMAGES) };
   }
 
+  /** Whether there may be a snapshot of that model: for most who have none, all that must be looked at. */
+  async hasAny(model: string): Promise<boolean> {
+    return (await this.#slots()).some((slot) => slot.startsWith(`${model}-`));
+  }
+
   /**
    * The snapshot that such an engine was last restored from here, if nobody has touched its images since: a restore
    * may begin with it while it is still being checked. It is no substitute for the check.

@@ -47,6 +47,8 @@ export const HelperRequest = z.discriminatedUnion('call', [
     moved: z.strictObject({ from: GpuUuid, to: GpuUuid }).optional(),
   }),
   z.strictObject({ id: Id, call: z.literal('unlock'), pid: Pid }),
+  /** Not the driver's: the kernel reads these files into the page cache. Answered when that has begun. */
+  z.strictObject({ id: Id, call: z.literal('read-ahead'), paths: z.array(z.string()) }),
 ]);
 export type HelperRequest = z.infer<typeof HelperRequest>;
 

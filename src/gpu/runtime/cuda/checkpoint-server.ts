@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { type CheckpointDriver, refusalOf } from './checkpoint.js';
 import { type HelperReply, HelperRequest } from './checkpoint-protocol.js';
+import { readAhead } from './read-ahead.js';
 
 /**
  * Answers requests, one after the other, until there are no more.
@@ -17,6 +18,11 @@ export async function serveCheckpoints(
     const request = HelperRequest.parse(JSON.parse(line));
     let reply: HelperReply;
     try {
+      if (request.call === 'read-ahead') {
+        readAhead(request.paths);
+        output.write(`${JSON.stringify({ id: request.id } satisfies HelperReply)}\n`);
+        continue;
+      }
       driver ??= open();
       reply = { id: request.id, ...answer(driver, request) };
     } catch (error) {
@@ -27,7 +33,9 @@ export async function serveCheckpoints(
   }
 }
 
-function answer(driver: CheckpointDriver, request: HelperRequest): Omit<HelperReply, 'id'> {
+type DriverRequest = Exclude<HelperRequest, { call: 'read-ahead' }>;
+
+function answer(driver: CheckpointDriver, request: DriverRequest): Omit<HelperReply, 'id'> {
   switch (request.call) {
     case 'device':
       return { device: driver.device(request.device) };
