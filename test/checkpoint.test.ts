@@ -281,8 +281,15 @@ test('graphs come out of the cache until configs, headers, compute types or the 
     json.eps = 1e-5;
   });
 
-  for (const key of await readdir(join(cacheFolder, 'graphs'))) {
-    await writeFile(join(cacheFolder, 'graphs', key, 'transformer.onnx'), 'damaged');
+  for (const [file, damage] of [
+    ['transformer.onnx', 'damaged'],
+    ['weights.json', '{"textEncoder":[],"transformer":[],"vaeDecoder":[]}'],
+  ] as const) {
+    for (const key of await readdir(join(cacheFolder, 'graphs'))) {
+      await writeFile(join(cacheFolder, 'graphs', key, file), damage);
+    }
+    const mended = await load();
+    assert.equal(mended.digest, built.digest);
+    assert.deepEqual(mended.transformer.weights, built.transformer.weights);
   }
-  assert.equal((await load()).digest, built.digest);
 });

@@ -5,7 +5,6 @@ import { dtypeOf, ElementType, GRAPH_DTYPES, storedType } from './element-type.j
 import {
   type AttributeProto,
   AttributeType,
-  decodeModel,
   EXTERNAL,
   encodeModel,
   type NodeProto,
@@ -256,15 +255,6 @@ export class GraphBuilder {
     this.#initializers.set(value.name, { name: value.name, dims, dataType: ElementType[type], rawData });
     return value;
   }
-}
-
-/**
- * A graph that was built before, with the weights that it reads.
- * @param bytes  what `GraphBuilder.finish` made
- * @param folder where the files of the component's weights lie
- */
-export function graphOf(bytes: Uint8Array, folder: string): Graph {
-  return { bytes, weights: weightsOf(decodeModel(bytes).graph.initializer, folder) };
 }
 
 /** A weight is added to the initializers where it is first used: their order is that of use. */
