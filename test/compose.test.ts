@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { packageRoot } from '../src/package-root.js';
 import { startHealthServer } from '../src/worker/health-server.js';
 import { COMPOSE, COMPOSE_TEXT, withDefaults } from './support/compose.js';
@@ -224,7 +224,9 @@ test('scripts and settings of the services can be read', () => {
       const { status, stderr } = spawnSync('sh', ['-n', path], { encoding: 'utf8' });
       assert.equal(status, 0, stderr);
     }
-    if (name.endsWith('.yml')) assert.ok(parse(readFileSync(path, 'utf8')), name);
+    if (!name.endsWith('.yml')) continue;
+    for (const { errors } of parseAllDocuments(readFileSync(path, 'utf8')))
+      assert.deepEqual(errors, [], name);
   }
 });
 

@@ -11,7 +11,7 @@ const NOWHERE = '/dev/null/nowhere';
  * @param argv what stands behind `temporal-diffusion` in a deployment's file
  */
 export async function assertWorkerTakes(argv: readonly string[], cwd: string): Promise<void> {
-  const [command, ...options] = argv;
+  const [command, ...options] = separated(argv);
   assert.equal(command, 'worker');
   const at = options.indexOf('--storage') + 1;
   assert.ok(at > 0 && options[at] !== undefined, 'expected --storage');
@@ -24,6 +24,15 @@ export async function assertWorkerTakes(argv: readonly string[], cwd: string): P
 
 /** The value of an option, where there is one. */
 export function optionOf(argv: readonly string[], name: string): string | undefined {
-  const at = argv.indexOf(`--${name}`);
-  return at < 0 ? undefined : argv[at + 1];
+  const words = separated(argv);
+  const at = words.indexOf(`--${name}`);
+  return at < 0 ? undefined : words[at + 1];
+}
+
+/** `--name=value` as two words. */
+function separated(argv: readonly string[]): string[] {
+  return argv.flatMap((word) => {
+    const [, name, value] = /^(--[a-z-]+)=(.*)$/.exec(word) ?? [];
+    return name !== undefined && value !== undefined ? [name, value] : [word];
+  });
 }

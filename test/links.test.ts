@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { packageRoot } from '../src/package-root.js';
+
+const root = packageRoot();
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+/** All files below the given ones that end so, as paths from the root. */
+function filesOf(ends: RegExp, ...places: string[]): string[] {
+  return places.flatMap((place) => {
+    if (statSync(join(root, place)).isFile()) return [place];
+    return readdirSync(join(root, place), { recursive: true, encoding: 'utf8' })
+      .filter((name) => ends.test(name) && !name.startsWith('api/'))
+      .map((name) => join(place, name));
+  });
+}
+
+const PAGES = filesOf(/\.md$/, 'README.md', 'CHANGELOG.md', 'docs', 'models', 'tools', 'bench');
+
+/** Without what is no text: code may look like a link. */
+const textOf = (path: string) =>
+  read(path)
+    .replace(/^```[\s\S]*?^```$/gm, '')
+    .replace(/`[^`\n]*`/g, 'code');
+
+/** The anchors that a page's headings have on GitHub. */
+function anchorsOf(path: string): Set<string> {
+  const anchors = new Set<string>();
+  const headings = read(path)
+    .replace(/^```[\s\S]*?^```$/gm, '')
+    .matchAll(/^#{1,6} (.+)$/gm);
+  for (const [, heading = ''] of headings) {
+    const words = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
+    const slug = words.replace(/[^\p{L}\p{N}\s_-]/gu, '').replace(/\s/g, '-');
+    let anchor = slug;
+    for (let again = 1; anchors.has(anchor); again++) anchor = `${slug}-${again}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
+
+for (const page of PAGES) {
+  test(`links of ${page} lead somewhere`, () => {
+    const links = [...textOf(page).matchAll(/\]\(<?([^)>\s]+)>?(?: "[^"]*")?\)|(?:src|srcset)="([^"]+)"/g)];
+    for (const link of links.map(([, target, source]) => target ?? source ?? '')) {
+      if (/^[a-z]+:/.test(link)) {
+        assert.match(link, /^https?:\/\/[^\s]+$/, link);
+        continue;
+      }
+      const [path = '', anchor] = decodeURIComponent(link).split('#');
+      const target = path === '' ? page : relative(root, join(root, dirname(page), path));
+      assert.ok(existsSync(join(root, target)), `${link}: there is no ${target}`);
+      if (anchor !== undefined) assert.ok(anchorsOf(target).has(anchor), `${link}: no such heading`);
+    }
+  });
+}
+
+test('pages that code and settings point to are there', () => {
+  const places = filesOf(
+    /\.(ts|sh|yml|json|example)$/,
+    ...['src', 'test', 'bench', 'tools', 'deploy', 'Dockerfile', 'docker-compose.yml', '.env.example'],
+  );
+  for (const place of places.filter((place) => !place.startsWith('test/fixtures'))) {
+    for (const [name] of read(place).matchAll(/\bdocs\/[a-z-]+\.md\b/g)) {
+      assert.ok(existsSync(join(root, name)), `${place}: ${name}`);
+    }
+  }
+});
+
+test('the README leads to every page', () => {
+  const readme = read('README.md');
+  for (const page of filesOf(/\.md$/, 'docs')) assert.ok(readme.includes(`(${page})`), page);
+});
