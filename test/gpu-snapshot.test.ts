@@ -23,6 +23,7 @@ import { type CheckpointProcess, checkpointProcess } from './support/checkpoint-
 import { diskFolder } from './support/disk-folder.js';
 import { isRunning } from './support/engine.js';
 import { MemoryEngine } from './support/memory-engine.js';
+import { MemoryKeeper } from './support/memory-keeper.js';
 import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { criu, NO_CRIU, silent, snapshotTest } from './support/snapshots.js';
@@ -310,6 +311,29 @@ describe('an engine on a GPU that is captured', () => {
       }
     } finally {
       await fresh.kill();
+    }
+  });
+
+  snapshotTest('restored beside a keeper, it maps what that has', async () => {
+    const keeper = await MemoryKeeper.at(join(scratch, 'keepers'));
+    try {
+      await keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder });
+      const restored = await starter().restore(keeper.socket);
+      try {
+        const engine = await greet(restored);
+        assert.equal(engine.hello.start, 'restored');
+        const items = [{ index: 0, prompt: 'a red tree', width: 40, height: 64, steps: 2, seed: 3 }];
+        assert.equal((await engine.render({ items })).length, 1);
+        const { holdings } = await keeper.asked((asked) => asked.stats());
+        assert.deepEqual(
+          holdings.map(({ component, state, lentTo }) => [component, state, lentTo]),
+          ['text_encoder', 'transformer', 'vae'].map((component) => [component, 'loaded', 1]),
+        );
+      } finally {
+        await restored.process.kill();
+      }
+    } finally {
+      await keeper.kill();
     }
   });
 

@@ -195,7 +195,7 @@ async function vandalize(driver: CudaDriver): Promise<string> {
   const source = new KeeperSource({ socket: place.socket });
   const lent = await source.lend(wanted, driver.facts);
   const [first] = wanted;
-  if (!first) throw new Error('expected a component');
+  if (!first || !lent) throw new Error('expected a component and a keeper');
   const pieces = lent
     .take(first.component)
     .map(({ descriptor, bytes }) => driver.importDescriptor(descriptor, bytes));

@@ -376,10 +376,11 @@ class Host implements EngineHost {
   async #spawn(): Promise<EngineConnection> {
     const { options } = this;
     const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
-    const restored = await this.#restore(deadline);
+    // It streams while the engine is restored, or starts.
+    const keeper = this.#keeper();
+    const restored = await this.#restore(deadline, keeper);
     if (restored) return restored;
     const lockFile = lockFileOf(options);
-    const keeper = this.#keeper();
     const lock = await options.lock?.hold();
     const process = await (options.spawn ?? FreshProcess.spawn)({
       arguments: {
@@ -454,10 +455,10 @@ class Host implements EngineHost {
   }
 
   /** @returns undefined where the engine must start fresh, for a reason that is then counted */
-  async #restore(deadline: number): Promise<EngineConnection | undefined> {
+  async #restore(deadline: number, keeper?: string): Promise<EngineConnection | undefined> {
     if (!this.#starter) return undefined;
     try {
-      const restored = await this.#starter.restore();
+      const restored = await this.#starter.restore(keeper);
       try {
         const engine = await this.#greet(restored.process, Math.min(deadline, restored.deadline));
         await restored.greeted(engine.hello);

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { EngineArguments } from '../../src/gpu/engine/arguments.js';
-import { keeperOptions } from '../../src/gpu/engine/keeper-options.js';
+import { engineKeeper } from '../../src/gpu/engine/engine-keeper.js';
 import { runEngine } from '../../src/gpu/engine/run-engine.js';
 import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
 import { DeviceLedger } from './device-ledger.js';
@@ -44,6 +44,7 @@ process.on('SIGUSR2', () => {
 });
 
 const options = EngineArguments.parse(engine);
+const keeper = engineKeeper(options);
 // The smallest ring: with held copies the first chunk is all that is read.
-const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096, ...keeperOptions(options) });
-await runEngine(options, Promise.resolve(runtime), exitNow);
+const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096, ...keeper });
+await runEngine(options, Promise.resolve(runtime), exitNow, keeper.source);

@@ -10,12 +10,12 @@ import { EngineArguments } from './arguments.js';
 const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
 // A GPU comes up on threads of its own, while the rest of this program is still being read.
 const keeper =
-  options.keeper === undefined ? {} : (await import('./keeper-options.js')).keeperOptions(options);
+  options.device === 'cpu' ? undefined : (await import('./engine-keeper.js')).engineKeeper(options);
 const opening = openRuntime({ ...options, ...keeper });
 opening.catch(() => {});
 
 const { runEngine } = await import('./run-engine.js');
-await runEngine(options, opening, await exitOf(options.device));
+await runEngine(options, opening, await exitOf(options.device), keeper?.source);
 
 /** How an engine on that device ends; the CPU's knows nothing of native libraries. */
 async function exitOf(device: Device): Promise<(code: number) => never> {

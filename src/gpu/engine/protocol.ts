@@ -46,6 +46,8 @@ const Wake = z.strictObject({
   /** When its restoring began, in milliseconds since 1970. */
   startedAt: z.number().nonnegative(),
   logLevel: z.string(),
+  /** The socket of the keeper of its GPU's weights, which may just be starting. */
+  keeper: z.string().optional(),
 });
 
 export const ParentMessage = z.discriminatedUnion('type', [

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { packageVersion } from '../../package-root.js';
+import type { KeeperSource } from '../keeper/client.js';
 import { onnxruntimeVersion } from '../runtime/onnxruntime-library.js';
 import type { Runtime } from '../runtime/session.js';
 import type { EngineArguments } from './arguments.js';
@@ -14,11 +15,13 @@ import { EngineServer } from './server.js';
  * model or its device is lost.
  * @param opening the runtime, which may still be on its way
  * @param exit ends this process, whatever its threads do
+ * @param source of the runtime's weights, which an engine that is woken may find elsewhere
  */
 export async function runEngine(
   options: EngineArguments,
   opening: Promise<Runtime>,
   exit: (code: number) => never,
+  source?: KeeperSource,
 ): Promise<void> {
   const log = engineLog(options);
 
@@ -67,8 +70,9 @@ export async function runEngine(
     server.open(pipeline, hello, {
       resumed: () => void keepWeights(),
       /** What must not be frozen: everything else here is the same in every engine of this model. */
-      async wake({ startedAt, logLevel }) {
+      async wake({ startedAt, logLevel, keeper }) {
         reseed();
+        source?.moved(keeper);
         await pipeline.resume();
         log.level = logLevel;
         const instance = randomUUID();

@@ -170,8 +170,8 @@ export class KeeperConnection {
 }
 
 export interface KeeperSourceOptions {
-  /** Where the keeper listens, or will. */
-  readonly socket: string;
+  /** Where the keeper listens, or will. Default: there is none, until `moved` says where. */
+  readonly socket?: string | undefined;
   /** How long to wait for one that is just being started, in milliseconds from now. Default: 3,000. */
   readonly waitMs?: number;
 }
@@ -180,18 +180,28 @@ const WAIT_MS = 3_000;
 
 /** A keeper as an engine's source of weights. It begins to look for the keeper at once. */
 export class KeeperSource implements WeightSource {
-  readonly #deadline: number;
+  readonly #waitMs: number;
+  #socket: string | undefined;
+  #deadline = 0;
   #connecting: Promise<KeeperConnection> | undefined;
 
-  constructor(private readonly options: KeeperSourceOptions) {
-    this.#deadline = performance.now() + (options.waitMs ?? WAIT_MS);
-    this.#connecting = this.#connect();
-    this.#connecting.catch(() => {});
+  constructor({ socket, waitMs = WAIT_MS }: KeeperSourceOptions = {}) {
+    this.#waitMs = waitMs;
+    this.moved(socket);
   }
 
-  async lend(wanted: readonly WantedWeights[], { uuid }: DeviceFacts): Promise<LentWeights> {
+  /** @param socket where the keeper is from now on; undefined: there is none */
+  moved(socket: string | undefined): void {
+    this.#socket = socket;
+    this.#deadline = performance.now() + this.#waitMs;
+    this.#connecting = socket === undefined ? undefined : this.#connect(socket);
+    this.#connecting?.catch(() => {});
+  }
+
+  async lend(wanted: readonly WantedWeights[], { uuid }: DeviceFacts): Promise<LentWeights | undefined> {
+    if (this.#socket === undefined) return undefined;
     // Each loan has a connection of its own: what is lent ends with it.
-    const connection = await (this.#connecting ?? this.#connect());
+    const connection = await (this.#connecting ?? this.#connect(this.#socket));
     this.#connecting = undefined;
     try {
       return await Loan.take(connection, wanted, uuid);
@@ -201,8 +211,8 @@ export class KeeperSource implements WeightSource {
     }
   }
 
-  #connect(): Promise<KeeperConnection> {
-    return KeeperConnection.open(this.options.socket, { deadline: this.#deadline });
+  #connect(socket: string): Promise<KeeperConnection> {
+    return KeeperConnection.open(socket, { deadline: this.#deadline });
   }
 }
 

@@ -90,6 +90,8 @@ export interface RestoreOptions {
   /** A file that is locked while the engine lives: nobody else's engine starts on this device. */
   readonly lockFile?: string;
   readonly memoryLimitBytes?: number;
+  /** The socket of a keeper that has the engine's weights. */
+  readonly keeper?: string | undefined;
   readonly log: Logger;
 }
 
@@ -154,6 +156,7 @@ export class RestoredProcess extends EngineProcess {
       type: 'wake',
       startedAt: this.#startedAt,
       logLevel: this.options.log.level,
+      ...(this.options.keeper !== undefined && { keeper: this.options.keeper }),
     };
     for (const part of encodeFrame(wake)) socket.write(part);
     const { memoryLimitBytes } = this.options;

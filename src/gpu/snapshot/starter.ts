@@ -89,10 +89,11 @@ export class SnapshotStarter {
 
   /**
    * Begins to restore an engine.
+   * @param keeper the socket of a keeper that has its weights, or is just being started
    * @throws Unusable where none can be; the snapshot is then already set aside
    * @throws CheckpointInvalid
    */
-  async restore(): Promise<RestoredEngine> {
+  async restore(keeper?: string): Promise<RestoredEngine> {
     const { store, log, mode, engine } = this.options;
     const began = performance.now();
     const criu = await this.#findCriu();
@@ -100,7 +101,7 @@ export class SnapshotStarter {
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
     if (!last && !(await store.hasAny(engine.model))) throw new Unusable('missing', 'there is none yet');
-    const early = last && (await this.#prepare(criu, last));
+    const early = last && (await this.#prepare(criu, last, keeper));
     early?.begin();
     // It is asked once CRIU is done, and takes as long to come up.
     if (last) gpu?.openWith(last.images);
@@ -112,7 +113,7 @@ export class SnapshotStarter {
       const isEarly = last?.slot === slot;
       if (!isEarly) await early?.kill();
       // Namespaces and mounts take as long as the checks: they are made meanwhile.
-      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot));
+      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot), keeper);
       begun = process;
       const snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
@@ -138,11 +139,12 @@ export class SnapshotStarter {
     }
   }
 
-  async #prepare(criu: Criu, place: SnapshotPlace): Promise<RestoredProcess> {
+  async #prepare(criu: Criu, place: SnapshotPlace, keeper?: string): Promise<RestoredProcess> {
     const { lockFile, memoryLimitBytes, log } = this.options;
     return RestoredProcess.prepare({
       criu,
       ...place,
+      keeper,
       ...(lockFile !== undefined && { lockFile }),
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       log,

@@ -355,7 +355,7 @@ export class DeviceRuntime implements Runtime {
     if (!source || known.length < this.#wanted.length) return undefined;
     try {
       this.#lent = await inSpan('keeper', () => source.lend(known, driver.facts));
-      this.#lent.onDamaged((component) => this.#note(damaged(component, driver.facts.name)));
+      this.#lent?.onDamaged((component) => this.#note(damaged(component, driver.facts.name)));
     } catch (error) {
       this.options.onFallback?.(error);
     }

@@ -41,8 +41,11 @@ export interface LentWeights {
 
 /** Somebody who keeps weights on the device for others. */
 export interface WeightSource {
-  /** @throws Error with the reason where it lends nothing, or not all of it */
-  lend(wanted: readonly WantedWeights[], device: DeviceFacts): Promise<LentWeights>;
+  /**
+   * @returns undefined where there is nobody to ask
+   * @throws Error with the reason where nothing is lent, or not all of it
+   */
+  lend(wanted: readonly WantedWeights[], device: DeviceFacts): Promise<LentWeights | undefined>;
 }
 
 /**

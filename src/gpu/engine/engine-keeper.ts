@@ -1,11 +1,14 @@
 import { KeeperSource } from '../keeper/client.js';
-import type { RuntimeOptions } from '../runtime/open-runtime.js';
 import type { EngineArguments } from './arguments.js';
 import { engineLog } from './engine-log.js';
 
-/** How an engine's runtime comes by its weights: from the keeper where one is named, or else not. */
-export function keeperOptions(options: EngineArguments): Pick<RuntimeOptions, 'source' | 'onFallback'> {
-  if (options.keeper === undefined) return {};
+export interface EngineKeeper {
+  readonly source: KeeperSource;
+  readonly onFallback: (reason: unknown) => void;
+}
+
+/** How a GPU's engine comes by its weights: from the keeper that is named, now or when it is woken. */
+export function engineKeeper(options: EngineArguments): EngineKeeper {
   return {
     source: new KeeperSource({ socket: options.keeper }),
     onFallback: (reason) =>
