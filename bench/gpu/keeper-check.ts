@@ -25,7 +25,7 @@ import { weightsOf } from '../../src/gpu/keeper/plan.js';
 import type { KeeperStats } from '../../src/gpu/keeper/protocol.js';
 import { computeTypes } from '../../src/gpu/runtime/cuda/cuda-runtime.js';
 import type { CudaDriver } from '../../src/gpu/runtime/cuda/driver.js';
-import { itemsOf, type Lab, MODEL, milliseconds, openLabDriver } from './lab.js';
+import { itemsOf, type Lab, MODEL, milliseconds, openLabCheckpoint, openLabDriver } from './lab.js';
 import { pinnedPeak } from './limits.js';
 
 const { values } = parseArgs({
@@ -191,7 +191,8 @@ async function endKeeper(): Promise<void> {
 /** Writes over what the keeper holds, as a program gone wrong would that has mapped it. */
 async function vandalize(driver: CudaDriver): Promise<string> {
   const compute = values.dry ? FLOAT32 : computeTypes(driver.facts);
-  const wanted = await weightsOf({ checkpoint, model: MODEL, cacheFolder }, compute, driver.granularity);
+  const { granularity } = driver;
+  const wanted = await weightsOf(await openLabCheckpoint(lab), { cacheFolder, compute, granularity });
   const source = new KeeperSource({ socket: place.socket });
   const lent = await source.lend(wanted, driver.facts);
   const [first] = wanted;

@@ -56,6 +56,8 @@ function hostOf(model: string, checkpoint: string, options: Partial<EngineHostOp
     ...{ model, checkpoint, device, cacheFolder, log },
     threads: availableParallelism(),
     exclusive: false,
+    // With one, memory that was given back would be the keeper's, and come again without a stream.
+    keeper: false,
     ...options,
   });
 }

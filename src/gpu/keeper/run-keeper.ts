@@ -2,6 +2,7 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { DeviceLost } from '../../contract/errors.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { ComputeTypes } from '../graph/graphs.js';
 import type { CudaDriver } from '../runtime/cuda/driver.js';
 import { exitNow } from '../runtime/cuda/exit-now.js';
@@ -9,7 +10,7 @@ import { tryLock } from '../runtime/cuda/file-lock.js';
 import { HostCache } from '../runtime/cuda/host-cache.js';
 import type { KeeperArguments } from './arguments.js';
 import { Holdings } from './holdings.js';
-import { weightsOf } from './plan.js';
+import { readPrepared, weightsOf } from './plan.js';
 import type { PreparedCheckpoint } from './protocol.js';
 import { KeeperServer } from './server.js';
 
@@ -72,6 +73,9 @@ export async function runKeeper(
     },
   });
   await server.listen(options.socket);
+  // A device takes a while to open, on threads of its own.
+  const reading = options.prepare && readPrepared(options.prepare);
+  reading?.catch(() => {});
   try {
     const { driver, compute } = await openDevice();
     if (!driver.facts.canShare) {
@@ -94,7 +98,7 @@ export async function runKeeper(
     });
     server.open({ holdings, device: driver.facts.uuid, memory: () => driver.memory(), prepare });
     log.info({ device: driver.facts.name, ms: Math.round(performance.now()) }, 'keeper ready');
-    if (options.prepare) prepare(options.prepare);
+    if (options.prepare) prepare(options.prepare, reading);
   } catch (error) {
     log.error({ err: error }, 'keeper can not go on');
     server.fail(error);
@@ -121,19 +125,24 @@ function preparing(
   holdings: Holdings,
   { driver, compute }: KeeperDevice,
   onError: (checkpoint: string, error: unknown) => void,
-): (checkpoint: PreparedCheckpoint) => void {
+): (checkpoint: PreparedCheckpoint, reading?: Promise<Checkpoint>) => void {
   const known = new Map<string, readonly string[]>();
   let last: Promise<void> = Promise.resolve();
-  const prepare = async (prepared: PreparedCheckpoint) => {
+  const prepare = async (prepared: PreparedCheckpoint, reading?: Promise<Checkpoint>) => {
     const name = JSON.stringify(prepared);
     if (known.get(name)?.every((key) => holdings.find(key))) return;
-    const held = holdings.hold(await weightsOf(prepared, compute, driver.granularity));
+    const checkpoint = await (reading ?? readPrepared(prepared));
+    const { cacheFolder } = prepared;
+    const { granularity } = driver;
+    const held = holdings.hold(await weightsOf(checkpoint, { cacheFolder, compute, granularity }));
     known.set(
       name,
       held.map(({ key }) => key),
     );
   };
-  return (prepared) => {
-    last = last.then(() => prepare(prepared)).catch((error: unknown) => onError(prepared.checkpoint, error));
+  return (prepared, reading) => {
+    last = last
+      .then(() => prepare(prepared, reading))
+      .catch((error: unknown) => onError(prepared.checkpoint, error));
   };
 }
