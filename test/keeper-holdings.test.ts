@@ -136,6 +136,22 @@ describe('what a keeper holds', () => {
     assert.equal(driver.memory().freeBytes, 3 * UNIT);
   });
 
+  test('goes when nobody has mapped it for too long', async () => {
+    const driver = new MemoryDriver({ totalBytes: 8 * UNIT });
+    const holdings = holdingsOf(driver);
+    const [first, second] = holdings.hold([weights(2, '1'), weights(1, '2')]);
+    assert.ok(first && second);
+    holdings.lend(second);
+    await loaded(holdings);
+    holdings.evictIdle(60_000);
+    assert.equal(holdings.all().length, 2);
+    await until('both are older than that', () => first.idleMs > 50);
+    holdings.evictIdle(50);
+    assert.equal(first.state, 'gone');
+    assert.equal(second.state, 'loaded');
+    assert.equal(driver.memory().freeBytes, 7 * UNIT);
+  });
+
   test('is not taken where a plan leads out of its memory', () => {
     const holdings = holdingsOf(new MemoryDriver({ totalBytes: 8 * UNIT }));
     const good = weights(1);

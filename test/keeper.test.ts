@@ -395,7 +395,7 @@ describe('deaths in every order', () => {
       }
     };
     try {
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 4; round++) {
         const { host, ended, said } = startHost();
         for (let death = random(3); death >= 0; death--) {
           await sleep(random(700));

@@ -59,7 +59,7 @@ const place = keeperPlace(device, { folder });
 const log = pino({ level: values.verbose ? 'info' : 'silent' }, pino.destination({ dest: 2, sync: true }));
 
 /** More pictures at a time than any card has room for. */
-const TOO_MANY = 96;
+const TOO_MANY = 16;
 const PATIENCE_MS = 120_000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);

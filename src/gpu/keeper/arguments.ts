@@ -8,7 +8,7 @@ export const KeeperArguments = z.strictObject({
   index: z.int().nonnegative(),
   socket: z.string(),
   lockFile: z.string(),
-  /** How long it stays with nobody connected; 0: until it is stopped. */
+  /** How long it stays with nobody connected, and keeps weights that nobody maps; 0: until it is stopped. */
   keepSeconds: z.number().nonnegative(),
   /** Whether it waits for the lock of the keeper that it replaces. */
   replaces: z.boolean(),

@@ -27,8 +27,8 @@ export class Holding {
   failure: unknown;
   /** How many clients map it. */
   lentTo = 0;
-  /** In the order of use: larger is later. */
-  usedAt = 0;
+  #use = 0;
+  #usedAt = 0;
   #state: HoldingState = 'streaming';
 
   constructor(
@@ -37,6 +37,21 @@ export class Holding {
     readonly arena: WeightArena,
     private readonly onChange: (holding: Holding) => void,
   ) {}
+
+  /** In the order of use: larger is later. */
+  get use(): number {
+    return this.#use;
+  }
+
+  /** How long nobody has used it, in milliseconds; 0 while somebody maps it. */
+  get idleMs(): number {
+    return this.lentTo > 0 ? 0 : performance.now() - this.#usedAt;
+  }
+
+  used(use: number): void {
+    this.#use = use;
+    this.#usedAt = performance.now();
+  }
 
   get state(): HoldingState {
     return this.#state;
@@ -77,7 +92,7 @@ export class Holdings {
 
   /** The least recently used first. */
   all(): Holding[] {
-    return [...this.#holdings.values(), ...this.#withdrawn].sort((a, b) => a.usedAt - b.usedAt);
+    return [...this.#holdings.values(), ...this.#withdrawn].sort((a, b) => a.use - b.use);
   }
 
   find(key: string): Holding | undefined {
@@ -97,7 +112,7 @@ export class Holdings {
     for (const weights of missing) requirePlan(weights, this.options.driver.granularity);
     const needed = missing.reduce((sum, { mappedBytes }) => sum + mappedBytes, 0);
     const { driver, spareBytes = driver.facts.totalBytes / 4 } = this.options;
-    if (needed > 0) this.#evictUntil(needed + spareBytes, new Set(keys));
+    if (needed > 0) this.#evictUntil(needed + spareBytes, { kept: new Set(keys) });
     const added: Holding[] = [];
     try {
       for (const weights of missing) added.push(this.#take(weights));
@@ -110,20 +125,20 @@ export class Holdings {
     void this.#stream();
     return keys.map((key) => {
       const holding = this.#holdings.get(key) as Holding;
-      holding.usedAt = ++this.#uses;
+      holding.used(++this.#uses);
       return holding;
     });
   }
 
   lend(holding: Holding): void {
     holding.lentTo++;
-    holding.usedAt = ++this.#uses;
+    holding.used(++this.#uses);
   }
 
   giveBack(holding: Holding): void {
     if (holding.lentTo === 0) throw new Error(`${holding.component}: expected it to be lent`);
     holding.lentTo--;
-    holding.usedAt = ++this.#uses;
+    holding.used(++this.#uses);
     this.#dropIfWithdrawn(holding);
   }
 
@@ -139,7 +154,12 @@ export class Holdings {
 
   /** Lets go what nobody maps. @returns how many bytes that frees */
   makeRoom(): number {
-    return this.#evictUntil(Number.POSITIVE_INFINITY, new Set());
+    return this.#evictUntil(Number.POSITIVE_INFINITY);
+  }
+
+  /** Lets go what nobody has mapped for so long: it would keep others from the room that it takes. */
+  evictIdle(idleMs: number): void {
+    this.#evictUntil(Number.POSITIVE_INFINITY, { idleMs });
   }
 
   /**
@@ -190,13 +210,20 @@ export class Holdings {
     }
   }
 
-  /** @param kept keys of what must stay */
-  #evictUntil(freeBytes: number, kept: ReadonlySet<string>): number {
+  /**
+   * @param kept   keys of what must stay
+   * @param idleMs how long what goes was not used at least
+   */
+  #evictUntil(
+    freeBytes: number,
+    { kept = new Set(), idleMs = 0 }: { readonly kept?: ReadonlySet<string>; readonly idleMs?: number } = {},
+  ): number {
     let freed = 0;
     const before = this.options.driver.memory().freeBytes;
     for (const holding of this.all()) {
       if (before + freed >= freeBytes) break;
-      if (holding.state !== 'loaded' || holding.lentTo > 0 || kept.has(holding.key)) continue;
+      const isNeeded = holding.lentTo > 0 || kept.has(holding.key) || holding.idleMs < idleMs;
+      if (holding.state !== 'loaded' || isNeeded) continue;
       this.#holdings.delete(holding.key);
       freed += holding.arena.mappedBytes;
       holding.arena.close();

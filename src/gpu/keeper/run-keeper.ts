@@ -23,6 +23,7 @@ export interface KeeperDevice {
 /** How long a keeper waits until the one that it replaces listens no more. */
 const REPLACE_MS = 10_000;
 const LOCK_PAUSE_MS = 10;
+const EVICT_EVERY_MS = 10_000;
 
 /**
  * Makes this process the keeper of a device, until nobody has needed it for long enough, another one takes over and its
@@ -63,8 +64,9 @@ export async function runKeeper(
     end(0);
   });
 
+  const keepMs = options.keepSeconds * 1000;
   const server = new KeeperServer({
-    keepMs: options.keepSeconds * 1000,
+    keepMs,
     log,
     onRetire: vacate,
     onEnd: (reason) => {
@@ -92,6 +94,9 @@ export async function runKeeper(
       // Nothing can be had of it any more, by nobody.
       if (failure instanceof DeviceLost) end(1);
     });
+    if (keepMs > 0) {
+      setInterval(() => holdings.evictIdle(keepMs), Math.min(keepMs, EVICT_EVERY_MS)).unref();
+    }
     const prepare = preparing(holdings, { driver, compute }, (checkpoint, error) => {
       // Whoever draws with it will be told.
       log.warn({ checkpoint, err: error }, 'a checkpoint can not be prepared');

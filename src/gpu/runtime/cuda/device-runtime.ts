@@ -165,7 +165,7 @@ export class DeviceRuntime implements Runtime {
 
   async hold(tensor: Tensor): Promise<HeldTensor> {
     const { ort, provider } = this.options;
-    const buffer = await this.guarded(() => this.#transfers.toDevice(tensor.data));
+    const buffer = await this.guarded(() => this.withRoom(() => this.#transfers.toDevice(tensor.data)));
     const value = ort.createValue(
       { type: tensor.type, dims: tensor.dims, data: buffer.address, byteLength: tensor.data.byteLength },
       provider,
@@ -472,7 +472,7 @@ export class DeviceRuntime implements Runtime {
   async #arrive(arena: WeightArena, signal: AbortSignal): Promise<void> {
     const lent = this.#lent;
     if (!lent) throw new Error(`${arena.component}: expected its lender`);
-    await unlessAborted(lent.loaded(arena.component), signal);
+    await inSpan(`keeper ${arena.component}`, () => unlessAborted(lent.loaded(arena.component), signal));
     const difference = await inSpan(`probe ${arena.component}`, () => this.#differenceIn(arena));
     if (difference !== undefined) {
       lent.giveBack(arena.component, true);

@@ -110,10 +110,27 @@ async function driverAndGpu(index: number): Promise<GpuRequirement[]> {
       remedy: 'update the driver on the host (containers use the host’s) to 580 or newer',
     };
     if (!isMet) return [requirement, unknown];
-    return [requirement, gpuRequirement(gpu, await readDevice(index).catch((error: Error) => error))];
+    const facts = await readDevice(index).catch((error: Error) => error);
+    return [
+      requirement,
+      gpuRequirement(gpu, facts),
+      ...(facts instanceof Error ? [] : [sharingRequirement(facts)]),
+    ];
   } catch (error) {
     return [{ name, isMet: false, ...halves(error) }, unknown];
   }
+}
+
+/** Whether a keeper can lend weights there. */
+export function sharingRequirement({ canShare }: Pick<DeviceFacts, 'canShare'>): GpuRequirement {
+  return {
+    name: 'GPU memory that processes share, for worker --keeper',
+    isMet: canShare,
+    found: canShare ? 'by file descriptors' : 'the driver exports no file descriptors here',
+    remedy:
+      'nothing need be done: engines stream their weights themselves; --keeper off spares them the attempt',
+    isOptional: true,
+  };
 }
 
 /** @param facts of the GPU, or why there are none */
