@@ -329,7 +329,8 @@ test('a release gives back what runs have left in their arenas, too', async () =
     const hooks = { onStep: () => {}, signal: new AbortController().signal };
     const [before] = await pipeline.render([picture], hooks);
     const { rss: full } = process.memoryUsage();
-    const bytes = await pipeline.release();
+    const { bytes, kept } = await pipeline.release();
+    assert.equal(kept, undefined);
     const { rss } = process.memoryUsage();
     assert.ok(full - rss > bytes + 16 * MIB, `${full - rss} bytes less, ${bytes} of them weights`);
     await pipeline.resume();

@@ -11,6 +11,7 @@ import {
   floatTensor,
   type HeldTensor,
   integerTensor,
+  type Release,
   type Runtime,
   readOutput,
   releaseAll,
@@ -84,7 +85,7 @@ export interface Pipeline {
    */
   render(items: readonly RenderItem[], hooks: RenderHooks, trace?: Trace): Promise<RenderedItem[]>;
   /** Gives the device's memory back. See `Runtime`. */
-  release(): Promise<number>;
+  release(): Promise<Release>;
   /** Takes it again; renders may be asked for at once. See `Runtime`. */
   resume(): Promise<void>;
   close(): Promise<void>;
@@ -287,7 +288,7 @@ class Flux2Klein implements Pipeline {
     }
   }
 
-  release(): Promise<number> {
+  release(): Promise<Release> {
     return this.runtime.release();
   }
 

@@ -134,7 +134,8 @@ export class EngineServer {
     try {
       const { pipeline } = this.#expectLoaded('release');
       this.#isReleased = true;
-      const bytes = await pipeline.release();
+      const { bytes, kept } = await pipeline.release();
+      if (kept !== undefined) this.log.warn({ why: kept }, 'memory of earlier renders is not given back');
       this.log.info({ bytes, ms: Math.round(performance.now() - began) }, 'memory given back');
       send(socket, { type: 'released', id, bytes });
     } catch (error) {

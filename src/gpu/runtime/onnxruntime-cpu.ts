@@ -31,7 +31,7 @@ export function openCpuRuntime(threads: number): Runtime {
     memory: () => undefined,
     // Weights that are mapped from the checkpoint's files are in no snapshot by themselves, and the kernel takes their
     // memory when somebody else needs it.
-    release: async () => 0,
+    release: async () => ({ bytes: 0 }),
     resume: async () => {},
     async close() {
       for (const session of sessions) await session.release();

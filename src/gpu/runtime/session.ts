@@ -65,6 +65,14 @@ export interface DeviceMemory {
   readonly totalBytes: number;
 }
 
+/** What a release gave back. */
+export interface Release {
+  /** Of weights; 0 where they are mapped from their files, and nothing is given back. */
+  readonly bytes: number;
+  /** Why memory that runs have left is not given back, where it is not. */
+  readonly kept?: string;
+}
+
 /** Where the sessions of one engine live. */
 export interface Runtime {
   readonly device: Device;
@@ -98,9 +106,9 @@ export interface Runtime {
   /**
    * Gives the device's memory back: the weights', and what runs have left there for the next ones. Sessions and held
    * tensors stay good. Waits for runs under way; until `resume` no run may follow. Idempotent.
-   * @returns bytes of weights; 0 where they are mapped from their files, and nothing is given back
+   * @throws DeviceLost, EngineCrashed
    */
-  release(): Promise<number>;
+  release(): Promise<Release>;
   /**
    * Takes memory for the weights again and begins to put them there; runs wait for those that they need. Idempotent.
    * @throws OutOfMemory where there is no room for them: it then stays released

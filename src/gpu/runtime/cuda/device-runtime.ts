@@ -19,6 +19,7 @@ import {
   type DeviceMemory,
   type HeldTensor,
   type Inputs,
+  type Release,
   type Runtime,
   type RuntimeGraph,
   releaseAll,
@@ -195,15 +196,13 @@ export class DeviceRuntime implements Runtime {
     }
   }
 
-  async release(): Promise<number> {
-    if (this.#isReleased) return 0;
+  async release(): Promise<Release> {
+    if (this.#isReleased) return { bytes: 0 };
     this.#isReleased = true;
     const reason = 'the weights were released';
     await this.#stopKeepingWeights(reason);
     await this.#settle(reason);
-    await this.guarded(async () => {
-      for (const session of this.#sessions) await session.shrink();
-    });
+    const kept = await this.#shrink();
     let bytes = 0;
     for (const component of this.#components) {
       bytes += component.arena.mappedBytes;
@@ -213,7 +212,7 @@ export class DeviceRuntime implements Runtime {
     }
     await this.#returnLent();
     await this.#transfers.rest();
-    return bytes;
+    return { bytes, ...(kept !== undefined && { kept }) };
   }
 
   async resume(): Promise<void> {
@@ -290,6 +289,19 @@ export class DeviceRuntime implements Runtime {
     if (this.#loss || !(error instanceof DeviceLost || error instanceof EngineCrashed)) return;
     this.#loss = error;
     this.#lose(error);
+  }
+
+  /** @returns why arenas are as they were, where they are: weights are the larger part */
+  async #shrink(): Promise<string | undefined> {
+    try {
+      await this.guarded(async () => {
+        for (const session of this.#sessions) await session.shrink();
+      });
+      return undefined;
+    } catch (error) {
+      if (this.#loss) throw this.#loss;
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** The engine has told whose weights it draws with. @throws ModelReplaced */
