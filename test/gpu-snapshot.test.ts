@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DeviceBusy, EngineCrashed, EngineStalled } from '../src/contract/errors.js';
 import { EngineMessage, type ParentMessage } from '../src/gpu/engine/protocol.js';
 import { encodeFrame, readFrames } from '../src/gpu/frames.js';
+import { DeviceLock } from '../src/gpu/host/device-lock.js';
 import { EngineConnection } from '../src/gpu/host/engine-connection.js';
 import { FreshProcess } from '../src/gpu/host/engine-process.js';
 import { uuidBytes, uuidText } from '../src/gpu/runtime/cuda/checkpoint.js';
@@ -276,64 +277,91 @@ describe('an engine on a GPU that is captured', () => {
     }
   });
 
+  const items = [{ index: 0, prompt: 'a red tree', width: 40, height: 64, steps: 2, seed: 3 }];
+  let expected: Buffer;
+
   snapshotTest('restored, it streams its weights again and draws the same pixels', async () => {
     const fresh = await FreshProcess.spawn({
       arguments: { ...engine, logLevel: 'silent' },
       program: ENGINE,
       log: silent,
     });
-    const items = [{ index: 0, prompt: 'a red tree', width: 40, height: 64, steps: 2, seed: 3 }];
     try {
       const connection = await EngineConnection.greet(fresh, performance.now() + 120_000, {
         ...{ stallMs: 120_000, cancelGraceMs: 120_000 },
         onLost: () => {},
       });
-      const [expected] = await connection.render({ items });
-      // The second one begins while its snapshot is checked.
-      for (const mode of ['snapshot', 'auto'] as const) {
-        const { measured } = (await store.open(slot)).experience;
-        await store.learn(slot, manifest.id, () => ({
-          measured: { at: measured?.at ?? '', freshMs: 2, restoredMs: 1 },
-        }));
-        const restored = await starter({}, { mode }).restore();
-        try {
-          const engine = await greet(restored);
-          assert.equal(engine.hello.start, 'restored');
-          await restored.greeted(engine.hello);
-          const [picture] = await engine.render({ items });
-          assert.ok(expected && picture?.pixels.equals(expected.pixels));
-          const { deviceMemory } = await engine.stats();
-          assert.ok(deviceMemory && deviceMemory.freeBytes < deviceMemory.totalBytes);
-        } finally {
-          await restored.process.kill();
-        }
-        await until('it is remembered', async () => (await store.lastGood(engine)) !== undefined);
-      }
+      const [picture] = await connection.render({ items });
+      assert.ok(picture);
+      expected = picture.pixels;
     } finally {
       await fresh.kill();
     }
+    await store.learn(slot, manifest.id, () => ({
+      measured: { at: new Date().toISOString(), freshMs: 2, restoredMs: 1 },
+    }));
+    // The second one begins while its snapshot is checked.
+    for (const mode of ['snapshot', 'auto'] as const) {
+      const restored = await starter({}, { mode }).restore();
+      try {
+        const connection = await greet(restored);
+        assert.equal(connection.hello.start, 'restored');
+        await restored.greeted(connection.hello);
+        const [picture] = await connection.render({ items });
+        assert.ok(picture?.pixels.equals(expected));
+        const { deviceMemory } = await connection.stats();
+        assert.ok(deviceMemory && deviceMemory.freeBytes < deviceMemory.totalBytes);
+      } finally {
+        await restored.process.kill();
+      }
+      await until('it is remembered', async () => (await store.lastGood(engine)) !== undefined);
+    }
   });
 
-  snapshotTest('restored beside a keeper, it maps what that has', async () => {
+  snapshotTest('restored beside a keeper, it draws with what that one has in memory', async () => {
     const keeper = await MemoryKeeper.at(join(scratch, 'keepers'));
+    await keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder });
     try {
-      await keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder });
-      const restored = await starter().restore(keeper.socket);
+      const restored = await starter().restore({ keeper: keeper.socket });
       try {
-        const engine = await greet(restored);
-        assert.equal(engine.hello.start, 'restored');
-        const items = [{ index: 0, prompt: 'a red tree', width: 40, height: 64, steps: 2, seed: 3 }];
-        assert.equal((await engine.render({ items })).length, 1);
+        const connection = await greet(restored);
+        const [picture] = await connection.render({ items });
+        assert.ok(picture?.pixels.equals(expected));
         const { holdings } = await keeper.asked((asked) => asked.stats());
         assert.deepEqual(
-          holdings.map(({ component, state, lentTo }) => [component, state, lentTo]),
-          ['text_encoder', 'transformer', 'vae'].map((component) => [component, 'loaded', 1]),
+          holdings.map(({ state, lentTo }) => [state, lentTo]),
+          new Array(3).fill(['loaded', 1]),
         );
       } finally {
         await restored.process.kill();
       }
     } finally {
       await keeper.kill();
+    }
+  });
+
+  snapshotTest('a lock that it inherits is held as long as it lives', async () => {
+    const lock = new DeviceLock(join(scratch, 'inherited.lock'));
+    const restored = await starter().restore({ lock: await lock.hold() });
+    try {
+      await greet(restored);
+      await lock.close();
+      await assert.rejects(new DeviceLock(join(scratch, 'inherited.lock')).hold(), DeviceBusy);
+    } finally {
+      await restored.process.kill();
+    }
+    await using next = new DeviceLock(join(scratch, 'inherited.lock'));
+    await next.hold();
+  });
+
+  snapshotTest('on another GPU of the same kind the driver is told which one it was on', async () => {
+    const uuid = 'GPU-00000000-0000-0000-0000-000000000001';
+    const from = 'GPU-00000000-0000-0000-0000-000000000000';
+    const restored = await starter({ uuid, expectsMove: { from, to: uuid } }).restore();
+    try {
+      assert.equal((await greet(restored)).hello.start, 'restored');
+    } finally {
+      await restored.process.kill();
     }
   });
 

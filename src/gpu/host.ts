@@ -18,7 +18,13 @@ import type { Device } from './runtime/session.js';
 import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.js';
 import type { Criu } from './snapshot/criu.js';
 import type { StartMode } from './snapshot/start-mode.js';
-import { isSnapshotsFault, noStarts, SnapshotStarter, type Starts } from './snapshot/starter.js';
+import {
+  type HeldForRestore,
+  isSnapshotsFault,
+  noStarts,
+  SnapshotStarter,
+  type Starts,
+} from './snapshot/starter.js';
 import { openSnapshotStore } from './snapshot/store.js';
 import { Unusable } from './snapshot/unusable.js';
 
@@ -378,10 +384,10 @@ class Host implements EngineHost {
     const deadline = performance.now() + (options.startTimeoutMs ?? START_TIMEOUT_MS);
     // It streams while the engine is restored, or starts.
     const keeper = this.#keeper();
-    const restored = await this.#restore(deadline, keeper);
-    if (restored) return restored;
     const lockFile = lockFileOf(options);
     const lock = await options.lock?.hold();
+    const restored = await this.#restore(deadline, { keeper, lock });
+    if (restored) return restored;
     const process = await (options.spawn ?? FreshProcess.spawn)({
       arguments: {
         ...engineOf(options),
@@ -455,10 +461,10 @@ class Host implements EngineHost {
   }
 
   /** @returns undefined where the engine must start fresh, for a reason that is then counted */
-  async #restore(deadline: number, keeper?: string): Promise<EngineConnection | undefined> {
+  async #restore(deadline: number, held: HeldForRestore): Promise<EngineConnection | undefined> {
     if (!this.#starter) return undefined;
     try {
-      const restored = await this.#starter.restore(keeper);
+      const restored = await this.#starter.restore(held);
       try {
         const engine = await this.#greet(restored.process, Math.min(deadline, restored.deadline));
         await restored.greeted(engine.hello);

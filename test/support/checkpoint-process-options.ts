@@ -14,7 +14,8 @@ export interface CheckpointProcess {
   readonly hangsAt?: keyof CheckpointDriver;
   readonly failsAt?: keyof CheckpointDriver;
   readonly code?: number;
-  readonly log?: boolean;
+  /** What it must be told at a restore. */
+  readonly expectsMove?: { readonly from: string; readonly to: string };
 }
 
 const PROGRAM = fileURLToPath(new URL('./checkpoint-process.js', import.meta.url));

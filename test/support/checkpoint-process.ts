@@ -17,7 +17,6 @@ let isCheckpointed = false;
 function obey(call: keyof CheckpointDriver): void {
   if (options.hangsAt === call) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   if (options.failsAt === call) throw errorOfCuda(call, options.code ?? 1, undefined, 'as the test told');
-  if (options.log) process.stderr.write(`${call}\n`);
 }
 
 const driver: CheckpointDriver = {
@@ -32,7 +31,12 @@ const driver: CheckpointDriver = {
     obey('checkpoint');
     isCheckpointed = true;
   },
-  restore: () => obey('restore'),
+  restore(_pid, moved) {
+    if (JSON.stringify(moved) !== JSON.stringify(options.expectsMove)) {
+      throw new Error(`expected ${JSON.stringify(options.expectsMove)}, got ${JSON.stringify(moved)}`);
+    }
+    obey('restore');
+  },
   unlock: () => obey('unlock'),
 };
 

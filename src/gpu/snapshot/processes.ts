@@ -90,7 +90,9 @@ export interface RestoreOptions {
   /** A file that is locked while the engine lives: nobody else's engine starts on this device. */
   readonly lockFile?: string;
   readonly memoryLimitBytes?: number;
-  /** The socket of a keeper that has the engine's weights. */
+  /** A descriptor that it inherits, and with it the lock on its device. */
+  readonly lock?: number | undefined;
+  /** The socket of a keeper, where the engine is to get its weights from one. */
   readonly keeper?: string | undefined;
   readonly log: Logger;
 }
@@ -113,7 +115,7 @@ export class RestoredProcess extends EngineProcess {
 
   /** Makes ready what a restore takes; the snapshot itself is not looked at before `begin`. */
   static async prepare(options: RestoreOptions): Promise<RestoredProcess> {
-    const { criu, snapshot, images, lockFile } = options;
+    const { criu, snapshot, images, lockFile, lock } = options;
     const folder = await makePrivateRun(criu);
     const oomKillsBefore = await oomKills();
     const child = spawnCommand(
@@ -124,6 +126,8 @@ export class RestoredProcess extends EngineProcess {
       ],
       { LANG: 'C.UTF-8', ...RESTORE_ENVIRONMENT, ...pathOnly() },
       'pipe',
+      // CRIU stays, and keeps it.
+      lock === undefined ? [] : [lock],
     );
     return new RestoredProcess(child, folder, oomKillsBefore, options);
   }
@@ -152,11 +156,12 @@ export class RestoredProcess extends EngineProcess {
     }
     const socket = await super.connect(deadline);
     this.#parent = socket;
+    const { keeper } = this.options;
     const wake: ParentMessage = {
       type: 'wake',
       startedAt: this.#startedAt,
       logLevel: this.options.log.level,
-      ...(this.options.keeper !== undefined && { keeper: this.options.keeper }),
+      ...(keeper !== undefined && { keeper }),
     };
     for (const part of encodeFrame(wake)) socket.write(part);
     const { memoryLimitBytes } = this.options;
@@ -224,8 +229,9 @@ function spawnCommand(
   [command = '', ...rest]: readonly string[],
   env: NodeJS.ProcessEnv,
   stdio: 'ignore' | 'pipe',
+  inherited: readonly number[] = [],
 ): ChildProcess {
-  return spawn(command, rest, { cwd: '/', stdio: [stdio, 'ignore', stdio], env });
+  return spawn(command, rest, { cwd: '/', stdio: [stdio, 'ignore', stdio, ...inherited], env });
 }
 
 /** The programs before the engine are found by it; the engine itself uses none. */

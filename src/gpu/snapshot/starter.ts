@@ -17,7 +17,7 @@ import { EngineGpu, type ReturnStage } from './engine-gpu.js';
 import { type EngineDescription, gpuIndexOf, identityOf, slotOf } from './identity.js';
 import { withLock } from './lock.js';
 import type { SnapshotIdentity, SnapshotManifest } from './manifest.js';
-import { RestoredProcess } from './processes.js';
+import { RestoredProcess, type RestoreOptions } from './processes.js';
 import type { StartMode } from './start-mode.js';
 import type { Experience, Snapshot, SnapshotPlace, SnapshotStore } from './store.js';
 import { FALLBACK_REASONS, type FallbackReason, Unusable } from './unusable.js';
@@ -89,11 +89,11 @@ export class SnapshotStarter {
 
   /**
    * Begins to restore an engine.
-   * @param keeper the socket of a keeper that has its weights, or is just being started
+   * @param held what the host has for it: see `RestoreOptions`
    * @throws Unusable where none can be; the snapshot is then already set aside
    * @throws CheckpointInvalid
    */
-  async restore(keeper?: string): Promise<RestoredEngine> {
+  async restore(held: HeldForRestore = {}): Promise<RestoredEngine> {
     const { store, log, mode, engine } = this.options;
     const began = performance.now();
     const criu = await this.#findCriu();
@@ -101,7 +101,7 @@ export class SnapshotStarter {
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
     if (!last && !(await store.hasAny(engine.model))) throw new Unusable('missing', 'there is none yet');
-    const early = last && (await this.#prepare(criu, last, keeper));
+    const early = last && (await this.#prepare(criu, last, held));
     early?.begin();
     // It is asked once CRIU is done, and takes as long to come up.
     if (last) gpu?.openWith(last.images);
@@ -113,7 +113,7 @@ export class SnapshotStarter {
       const isEarly = last?.slot === slot;
       if (!isEarly) await early?.kill();
       // Namespaces and mounts take as long as the checks: they are made meanwhile.
-      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot), keeper);
+      const process = early && isEarly ? early : await this.#prepare(criu, store.placeOf(slot), held);
       begun = process;
       const snapshot = await store.open(slot);
       if (mode === 'auto') requireFaster(snapshot.experience);
@@ -139,12 +139,12 @@ export class SnapshotStarter {
     }
   }
 
-  async #prepare(criu: Criu, place: SnapshotPlace, keeper?: string): Promise<RestoredProcess> {
+  async #prepare(criu: Criu, place: SnapshotPlace, held: HeldForRestore): Promise<RestoredProcess> {
     const { lockFile, memoryLimitBytes, log } = this.options;
     return RestoredProcess.prepare({
       criu,
       ...place,
-      keeper,
+      ...held,
       ...(lockFile !== undefined && { lockFile }),
       ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
       log,
@@ -317,6 +317,8 @@ export class SnapshotStarter {
     return error;
   }
 }
+
+export type HeldForRestore = Pick<RestoreOptions, 'lock' | 'keeper'>;
 
 export interface CreateOptions {
   /** Whether to wait for another process that makes it. Default: false. */
