@@ -12,6 +12,7 @@
  *   driver   the driver's checkpoint and restore of a living engine, without CRIU
  *   capture  the same, then CRIU
  *   restore  from that image, to the first picture
+ *   keeper   both ways to start, with a keeper that is started at the same time, and with one that has the weights
  *   no-room  restores where others have the device's memory: refused before, and killed where that is not looked at
  *
  * Every step has a deadline; what the kernel and CRIU say of one that failed is printed. Ends with 1 where one did.
@@ -32,6 +33,9 @@ import { EngineMessage, type ParentMessage } from '../../src/gpu/engine/protocol
 import { encodeFrame, readFrames } from '../../src/gpu/frames.js';
 import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
 import { type EngineProcess, FreshProcess } from '../../src/gpu/host/engine-process.js';
+import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
+import { KeeperConnection } from '../../src/gpu/keeper/client.js';
+import { type KeeperPlace, keeperPlace } from '../../src/gpu/keeper/place.js';
 import { captureSnapshot, IMAGES, warmUpOf } from '../../src/gpu/snapshot/capture.js';
 import { CheckpointHelper } from '../../src/gpu/snapshot/checkpoint-helper.js';
 import { type Criu, findCriu } from '../../src/gpu/snapshot/criu.js';
@@ -57,7 +61,7 @@ const { values } = parseArgs({
     restores: { type: 'string', default: '3' },
     /** More options of CRIU's. */
     criu: { type: 'string' },
-    cases: { type: 'string', default: 'fresh,driver,capture,restore,no-room' },
+    cases: { type: 'string', default: 'fresh,driver,capture,restore,keeper,no-room' },
     /** Seconds of one step, and of everything. */
     patience: { type: 'string', default: '90' },
     limit: { type: 'string', default: '420' },
@@ -236,7 +240,10 @@ const engine = {
 
 const PATIENCE = { stallMs: patienceMs, cancelGraceMs: patienceMs, onLost: () => {} };
 
-/** Greets an engine, draws two pictures, and ends it. @returns the first one's pixels */
+/** Milliseconds from its start to the first picture, of every kind of start. */
+const firstPictures = new Map<string, number[]>();
+
+/** Greets an engine and draws two pictures. @returns the first one's pixels */
 async function draw(process: EngineProcess, since: number, name: string): Promise<Buffer> {
   engineAtWork = process;
   const sinceStart = () => `${Math.round(performance.now() - since)} ms since its start`;
@@ -247,6 +254,8 @@ async function draw(process: EngineProcess, since: number, name: string): Promis
   );
   const items = warmUpOf(connection.hello.model);
   const [first] = await step(`${name}: first picture`, () => connection.render({ items }), sinceStart);
+  const kind = name.replace(/ \d+$/, '');
+  firstPictures.set(kind, [...(firstPictures.get(kind) ?? []), performance.now() - since]);
   await step(`${name}: second picture`, () => connection.render({ items }));
   if (!first) throw new Error('expected a picture');
   return first.pixels;
@@ -269,15 +278,19 @@ async function openHelper(...before: string[]): Promise<CheckpointHelper> {
   return helper;
 }
 
+function freshEngine(more: { readonly keeper?: string } = {}): Promise<FreshProcess> {
+  return FreshProcess.spawn({
+    arguments: { ...engine, ...more, logLevel: 'warn' },
+    program: programs.engine,
+    log,
+  });
+}
+
 async function fresh(): Promise<void> {
   // The first one builds graphs and digests, which others find.
   for (const name of ['first engine', 'fresh engine']) {
     const since = performance.now();
-    const process = await FreshProcess.spawn({
-      arguments: { ...engine, logLevel: 'warn' },
-      program: programs.engine,
-      log,
-    });
+    const process = await freshEngine();
     try {
       expected = await draw(process, since, name);
     } finally {
@@ -433,6 +446,57 @@ async function restore(): Promise<void> {
   }
 }
 
+/** What a worker does: a keeper is found or started, an engine beside it. */
+async function keeper(): Promise<void> {
+  const place = keeperPlace(engine.device, { folder: await privateFolder(join(work, 'keepers')) });
+  const ensure = () =>
+    ensureKeeper({
+      ...{ place, index, keepSeconds: 120, logLevel: 'info' },
+      prepare: { checkpoint, model: engine.model, cacheFolder },
+      ...(isDry && { program: { file: support('memory-keeper-process'), rest: ['{}'] } }),
+    });
+  try {
+    for (let round = 1; round <= Number(values.restores); round++) {
+      for (const kind of ['fresh', 'restored']) {
+        await endKeeper(place);
+        for (const state of ['with a keeper that starts too', 'with a keeper that has the weights']) {
+          const name = `${kind}, ${state} ${round}`;
+          const since = performance.now();
+          await ensure();
+          const process = await (kind === 'fresh'
+            ? freshEngine({ keeper: place.socket })
+            : starterFor(name, programs)
+                .restore({ keeper: place.socket })
+                .then((begun) => begun.process));
+          try {
+            compare(await draw(process, since, name));
+          } finally {
+            await step(`${name}: end`, () => process.kill());
+          }
+        }
+      }
+    }
+  } catch (error) {
+    await tail(place.logFile);
+    throw error;
+  } finally {
+    await endKeeper(place);
+  }
+}
+
+async function privateFolder(folder: string): Promise<string> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+async function endKeeper(place: KeeperPlace): Promise<void> {
+  const connection = await KeeperConnection.open(place.socket, { deadline: 0 }).catch(() => undefined);
+  if (!connection) return;
+  const { pid } = await connection.stats();
+  process.kill(pid, 'SIGKILL');
+  await gone(pid);
+}
+
 /** Another process has almost all of the device's memory. */
 async function noRoom(): Promise<void> {
   const ballast = isDry
@@ -546,6 +610,7 @@ const cases: Record<string, () => Promise<void>> = {
   driver: driverOnly,
   capture,
   restore,
+  keeper,
   'no-room': noRoom,
 };
 
@@ -569,5 +634,8 @@ for (const name of values.cases.split(',')) {
 }
 clearTimeout(whole);
 for (const helper of helpers) await helper.close();
+for (const [kind, times] of firstPictures) {
+  print(`first picture, ${kind}: ${times.map((ms) => Math.round(ms)).join(', ')} ms`);
+}
 print(failures === 0 ? 'all is well' : `${failures} failed`);
 process.exit(failures === 0 ? 0 : 1);
