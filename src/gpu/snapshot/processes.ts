@@ -285,13 +285,12 @@ export async function openSockets(pid: number): Promise<number> {
   return (await Promise.all(targets)).filter((target) => target.startsWith('socket:')).length;
 }
 
-/** The files that a process has mapped; devices are none. */
+/** The files that a process has mapped; devices are none, nor is what has no name any more, which CRIU takes along. */
 export async function mappedFilesOf(pid: number): Promise<string[]> {
   const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
   const paths = maps.split('\n').flatMap((line) => /^(?:\S+\s+){5}(\/.*)$/.exec(line)?.[1] ?? []);
-  return [...new Set(paths)]
-    .filter((path) => !path.startsWith('/dev/') || path.startsWith('/dev/shm/'))
-    .sort();
+  const isFile = (path: string) => !path.endsWith(' (deleted)') && !/^\/dev\/(?!shm\/)/.test(path);
+  return [...new Set(paths)].filter(isFile).sort();
 }
 
 /** Bytes of a process's memory that are no file's. */
