@@ -6,6 +6,7 @@ import { BatchSpanProcessor, NodeTracerProvider, type SpanProcessor } from '@ope
 import { tracedCalls } from '../client/traced-calls.js';
 import { packageVersion } from '../package-root.js';
 import { traceFields } from '../worker/trace-fields.js';
+import { createLog } from './log.js';
 import type { Tracing } from './tracing.js';
 
 /** A collector that is away must not keep a command from ending. */
@@ -21,7 +22,8 @@ export function startTracerProvider(
   const resource = resourceFromAttributes(own).merge(given);
   const provider = new NodeTracerProvider({ resource, spanProcessors: [spanProcessor] });
   provider.register();
-  const complain = (message: string) => process.stderr.write(`tracing: ${message}\n`);
+  const log = createLog('warn').child({ part: 'tracing' });
+  const complain = (message: string) => log.warn(message);
   const ignore = () => {};
   const logger = { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
@@ -32,7 +34,10 @@ export function startTracerProvider(
     logFields: traceFields,
     async close() {
       const sent = provider.shutdown().catch((error: unknown) => complain(String(error)));
-      await Promise.race([sent, sleep(LAST_SPANS_WITHIN_MS, undefined, { ref: false })]);
+      const late = sleep(LAST_SPANS_WITHIN_MS, 'late' as const, { ref: false });
+      if ((await Promise.race([sent, late])) === 'late') {
+        complain(`the last spans could not be sent within ${LAST_SPANS_WITHIN_MS / 1000} s`);
+      }
       for (const api of [trace, context, propagation, diag]) api.disable();
     },
   };
