@@ -85,9 +85,6 @@ export abstract class EngineProcess {
   /** Asks the engine to end. */
   protected abstract askToEnd(): void;
 
-  /** What else has to end, where that is not the engine itself. */
-  protected async beforeKill(): Promise<void> {}
-
   /** What to keep of the folder before it is removed. */
   protected async beforeRemoval(_folder: string): Promise<void> {}
 
@@ -156,7 +153,6 @@ export abstract class EngineProcess {
   async kill(): Promise<void> {
     if (!this.#isOver) {
       this.#isKilledByUs = true;
-      await this.beforeKill();
       this.child.kill('SIGKILL');
     }
     await this.ended;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { SnapshotInvalid } from '../../contract/errors.js';
-import { makeEngineFolder } from '../host/engine-process.js';
+import { guards, makeEngineFolder } from '../host/engine-process.js';
 
 const run = promisify(execFile);
 
@@ -109,28 +109,25 @@ async function kernelNotes(criu: Criu, parent: string): Promise<string | undefin
 }
 
 /**
- * The command that runs `rest` with `folder` as /run, seen by nobody else.
- * @param script what else the shell does before; it ends with an `exec`
+ * For a shell that `unshare --kill-child` has started: goes on only where its grandparent is `$1`, the host, and shifts
+ * it away. Whoever dies takes along those who have asked for it by then; this one asks afterwards whether both are
+ * still there, so no moment is left in which a host can die unnoticed.
  */
-export function withPrivateRun(folder: string, script: string, rest: readonly string[]): string[] {
-  return [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    `mount --bind "$1" ${ENGINE_RUN} && shift && ${script}`,
-    'sh',
-    folder,
-    ...rest,
-  ];
-}
+const WITH_HOST = `read -r _ _ _ parent _ </proc/self/stat && read -r _ _ _ host _ <"/proc/$parent/stat" && [ "$host" = "$1" ] && shift`;
 
-/** The command by which an engine starts that is to be captured: process 1 of a namespace of its own, on no terminal, and with no file open outside its own folder. */
+const PRIVATE_MOUNTS = ['unshare', '--mount', '--propagation', 'private'];
+/** Process 1 of a namespace takes everything in it along, wherever it comes from, and dies with its own parent. */
+const PRIVATE_PROCESSES = ['--fork', '--pid', '--kill-child=SIGKILL'];
+const OWN_RUN = `mount --bind "$1" ${ENGINE_RUN} && shift`;
+
+/**
+ * The command by which an engine starts that is to be captured: process 1 of a namespace of its own, with `folder` as
+ * its /run, seen by nobody else, on no terminal, and with no file open outside its own folder.
+ */
 export function capturableCommand(folder: string, engine: readonly string[]): string[] {
-  const script = `exec unshare --fork --pid --kill-child=SIGKILL setsid "$@" </dev/null >/dev/null 2>${ENGINE_STDERR}`;
-  return withPrivateRun(folder, script, engine);
+  const engineScript = `${WITH_HOST} && exec setsid "$@" </dev/null >/dev/null 2>${ENGINE_STDERR}`;
+  const inside = ['unshare', ...PRIVATE_PROCESSES, 'sh', '-c', engineScript, 'sh', String(process.pid)];
+  return [...PRIVATE_MOUNTS, 'sh', '-c', `${OWN_RUN} && exec "$@"`, 'sh', folder, ...inside, ...engine];
 }
 
 /**
@@ -150,7 +147,11 @@ export async function dump(
   const options = ['dump', '--tree', String(pid), '--images-dir', images, '--work-dir', folder];
   // Beside the images, for whoever wants to know why there are none: the folder goes with the engine.
   const logFile = join(images, 'dump.log');
-  const child = spawn('nsenter', [...command, ...options, ...commonOptions(criu), '--log-file', logFile], {
+  const [program = '', ...rest] = [
+    ...(await guards({})),
+    ...['nsenter', ...command, ...options, ...commonOptions(criu), '--log-file', logFile],
+  ];
+  const child = spawn(program, rest, {
     stdio: ['ignore', 'ignore', 'pipe'],
     ...(signal && { signal, killSignal: 'SIGKILL' }),
   });
@@ -168,27 +169,37 @@ export async function dump(
 }
 
 /**
- * The command that restores an engine and stays as its parent: killing it kills the engine. It makes everything ready
- * and waits for a line on its standard input until it does. The engine's standard error is the command's own.
+ * The command that restores an engine; killing it kills CRIU and the engine, also one that is half made. It makes
+ * everything ready and waits for a line on its standard input until it does. The engine's standard error is the
+ * command's own. CRIU stays as the engine's parent.
  */
 export function restoreCommand(criu: Criu, images: string, folder: string): string[] {
-  const script = `cd "$1" && shift && read -r go && exec "$@" </dev/null 5<memory.img`;
-  return withPrivateRun(folder, script, [
-    images,
-    criu.program,
-    'restore',
-    '--images-dir',
-    '.',
-    '--work-dir',
-    folder,
-    ...commonOptions(criu),
-    '--log-file',
-    'restore.log',
-    '--inherit-fd',
-    `fd[2]:${ENGINE_STDERR.slice(1)}`,
-    '--inherit-fd',
-    `fd[5]:${ENGINE_MEMORY.slice(1)}`,
-  ]);
+  const script = [
+    WITH_HOST,
+    OWN_RUN,
+    // CRIU looks for processes by the numbers that they have in its own namespace.
+    'mount -t proc proc /proc',
+    'cd "$1" && shift',
+    'read -r go',
+    // Not by `exec`: CRIU takes what it knows of itself for the engine's where both are number 1 of their namespaces.
+    '"$@" </dev/null 5<memory.img; exit',
+  ].join(' && ');
+  const restore = [
+    ...[
+      'restore',
+      '--images-dir',
+      '.',
+      '--work-dir',
+      folder,
+      ...commonOptions(criu),
+      '--log-file',
+      'restore.log',
+    ],
+    ...['--inherit-fd', `fd[2]:${ENGINE_STDERR.slice(1)}`],
+    ...['--inherit-fd', `fd[5]:${ENGINE_MEMORY.slice(1)}`],
+  ];
+  const inside = ['sh', '-c', script, 'sh', String(process.pid), folder, images, criu.program, ...restore];
+  return [...PRIVATE_MOUNTS, ...PRIVATE_PROCESSES, ...inside];
 }
 
 /**

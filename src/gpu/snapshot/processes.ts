@@ -97,7 +97,7 @@ export interface RestoreOptions {
   readonly log: Logger;
 }
 
-/** An engine that CRIU restores. CRIU stays as its parent: they die together. */
+/** An engine that CRIU restores. CRIU stays as its parent, in a namespace that ends with what we hold. */
 export class RestoredProcess extends EngineProcess {
   #pid: number | undefined;
   #parent: Socket | undefined;
@@ -137,7 +137,8 @@ export class RestoredProcess extends EngineProcess {
   }
 
   override get pid(): number | undefined {
-    this.#pid ??= onlyChildOf(this.child.pid);
+    // unshare's child is a shell, whose child is CRIU.
+    this.#pid ??= onlyChildOf(onlyChildOf(onlyChildOf(this.child.pid)));
     return this.#pid;
   }
 
@@ -203,18 +204,6 @@ export class RestoredProcess extends EngineProcess {
     this.#parent?.end();
   }
 
-  /**
-   * An engine ends with its CRIU only when it is restored: one in the making would be left behind for ever. A CRIU that
-   * is stopped makes no other.
-   */
-  protected override async beforeKill(): Promise<void> {
-    const criu = this.child.pid;
-    if (criu === undefined) return;
-    this.child.kill('SIGSTOP');
-    while (await isRunnable(criu)) await setTimeout(STOPPING_PAUSE_MS);
-    for (const child of childrenOf(criu)) kill(child, 'SIGKILL');
-  }
-
   /** CRIU does not tell how its child ended. */
   protected override get mayBeKilled(): boolean {
     return true;
@@ -240,40 +229,21 @@ function pathOnly(): NodeJS.ProcessEnv {
 }
 
 function onlyChildOf(pid: number | undefined): number | undefined {
-  return pid === undefined ? undefined : childrenOf(pid)[0];
-}
-
-function childrenOf(pid: number): number[] {
+  if (pid === undefined) return undefined;
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return children.trim().split(' ').filter(Boolean).map(Number);
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    return child ? Number(child) : undefined;
   } catch {
-    return [];
+    return undefined;
   }
 }
 
 const ENDING_PAUSE_MS = 5;
-const STOPPING_PAUSE_MS = 1;
 
 /** Whether a process is there, and more than a zombie. */
 async function isAlive(pid: number): Promise<boolean> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
   return status !== '' && !/^State:\s+[ZX]/m.test(status);
-}
-
-/** Whether a process is there and neither ended nor stopped. */
-async function isRunnable(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return status !== '' && !/^State:\s+[ZXTt]/m.test(status);
-}
-
-/** It may have ended by itself. */
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // Then it has.
-  }
 }
 
 /** How many sockets a process has open. */
