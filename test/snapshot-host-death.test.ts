@@ -151,8 +151,7 @@ class Restoring {
 
   /** Whether CRIU has begun to turn a process of its own into the engine. */
   isInTheMaking(): boolean {
-    const made = this.processes().filter(({ command }) => command.includes('restore.log'));
-    return made.length > 1;
+    return this.processes().filter(({ command }) => command.startsWith(criu.program)).length > 1;
   }
 
   /**

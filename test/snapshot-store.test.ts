@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import {
   access,
   appendFile,
@@ -20,6 +21,7 @@ import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { FileDigests } from '../src/gpu/snapshot/file-digests.js';
+import { withLock } from '../src/gpu/snapshot/lock.js';
 import { type SnapshotManifest, sizeOf } from '../src/gpu/snapshot/manifest.js';
 import { RestoredProcess } from '../src/gpu/snapshot/processes.js';
 import { MOST_FAILURES, openSnapshotStore } from '../src/gpu/snapshot/store.js';
@@ -390,6 +392,17 @@ describe('snapshots', () => {
     assert.equal(Object.keys(JSON.parse(await readFile(memory, 'utf8'))).length, names.length);
   });
 
+  snapshotTest('a worker that stands still while it keeps digests stops no other one', async () => {
+    const folder = join(scratch, 'stuck');
+    const memory = join(folder, 'state', 'file-digests.json');
+    await mkdir(folder);
+    await writeFile(join(folder, 'file'), 'of any kind');
+    const digests = new FileDigests(memory);
+    await digests.facts(join(folder, 'file'));
+    await withLock(join(folder, 'state', 'locks', 'file-digests.json'), () => digests.remember());
+    await assert.rejects(readFile(memory), { code: 'ENOENT' });
+  });
+
   snapshotTest('two that make it at the same time make one', async () => {
     const place = snapshotPlace(join(scratch, 'two'), TINY_KLEIN);
     const [one, other] = await Promise.all([
@@ -473,6 +486,24 @@ describe('snapshots', () => {
       assert.deepEqual(await place.store.list(), []);
     },
   );
+
+  snapshotTest('pruning forgets what was learned of a snapshot, but nothing of the next one', async () => {
+    const place = await copy();
+    const known = join(place.cacheFolder, 'snapshot-state', `${slot}.json`);
+    await place.store.learn(slot, manifest.id, () => ({ failures: 1 }));
+    await cp(join(place.folder, slot), join(scratch, 'next'), { recursive: true });
+    let pruned: Promise<unknown> | undefined;
+    await withLock(join(place.cacheFolder, 'snapshot-state', 'locks', slot), async () => {
+      pruned = place.store.prune({ maxBytes: 0 });
+      await until('it is gone', () => !existsSync(join(place.folder, slot)));
+      // As another process would, that has made one and learned of it.
+      await rename(join(scratch, 'next'), join(place.folder, slot));
+    });
+    await pruned;
+    await access(known);
+    await place.store.prune({ maxBytes: 0 });
+    await assert.rejects(access(known), { code: 'ENOENT' });
+  });
 
   snapshotTest('what is set aside is the first to be pruned for size', async () => {
     const place = await copy();

@@ -54,7 +54,7 @@ export class FileDigests {
     try {
       await mkdir(dirname(this.memoryFile), { recursive: true, mode: 0o700 });
       await withLock(join(dirname(this.memoryFile), 'locks', basename(this.memoryFile)), merge, {
-        wait: true,
+        wait: STATE_LOCK_S,
       });
     } catch {
       // It only saves time.

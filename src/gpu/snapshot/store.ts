@@ -241,11 +241,29 @@ export class SnapshotStore {
     };
     try {
       await mkdir(stateFolder, { recursive: true, mode: 0o700 });
-      const learned = await withLock(join(stateFolder, LOCKS, slot), learn, { wait: STATE_LOCK_S });
-      if (!learned) throw new Error(`another process has held the lock of ${slot} for ${STATE_LOCK_S} s`);
+      await this.#withState(slot, learn);
     } catch (error) {
       log.warn({ err: error, slot }, 'what was learned of a snapshot can not be kept');
     }
+  }
+
+  /** Removes what is known of a snapshot that is gone. Never throws. */
+  async #forget(slot: string): Promise<void> {
+    const forget = async () => {
+      // Another process may have made the next one, and learned of it.
+      if (!existsSync(join(this.options.folder, slot))) await rm(this.#experienceFile(slot), { force: true });
+    };
+    await this.#withState(slot, forget).catch((error: unknown) =>
+      this.options.log.warn({ err: error, slot }, 'what was learned of a snapshot can not be removed'),
+    );
+  }
+
+  /** Changes what this host knows of a snapshot while nobody else does. */
+  async #withState(slot: string, change: () => Promise<void>): Promise<void> {
+    const changed = await withLock(join(this.options.stateFolder, LOCKS, slot), change, {
+      wait: STATE_LOCK_S,
+    });
+    if (!changed) throw new Error(`another process has held the lock of ${slot} for ${STATE_LOCK_S} s`);
   }
 
   /**
@@ -360,7 +378,7 @@ export class SnapshotStore {
       if (!(await this.#removeUnused(snapshot.folder))) continue;
       bytes -= snapshot.bytes;
       removed.push(snapshot);
-      if (!snapshot.isSetAside) await rm(this.#experienceFile(snapshot.slot), { force: true });
+      if (!snapshot.isSetAside) await this.#forget(snapshot.slot);
     }
     return removed;
   }
