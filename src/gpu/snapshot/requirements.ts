@@ -124,7 +124,7 @@ async function namespaces(): Promise<Requirement> {
     '--pid',
     'sh',
     '-c',
-    'mount --bind /tmp /run',
+    'mount --bind /tmp /run && mount -t proc proc /proc',
   ];
   const error = await run('unshare', command).then(
     () => undefined,
