@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineCrashed, EngineStalled, errorOfType, type RenderError } from '../../contract/errors.js';
+import { ONCE } from '../../contract/parse-once.js';
 import { EngineMessage, type ParentMessage, type Stats } from '../engine/protocol.js';
 import { encodeFrame, type Frame, readFrames } from '../frames.js';
 import type { LoadedEngine, RenderedImage, RenderOptions } from '../host.js';
@@ -81,7 +82,7 @@ export class EngineConnection {
       await process.kill();
       throw await process.obituary('while it loaded its model');
     }
-    const message = EngineMessage.parse(first.value.header);
+    const message = EngineMessage.parse(first.value.header, ONCE);
     if (message.type === 'failed') throw failure(message.code, message.message);
     if (message.type !== 'hello')
       throw new EngineCrashed(`expected hello from the engine, got ${message.type}`);

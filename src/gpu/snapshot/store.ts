@@ -5,6 +5,7 @@ import { release } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { ONCE } from '../../contract/parse-once.js';
 import { syncFolder, writeAtomically } from '../../storage/atomic-write.js';
 import { errorCode } from '../../storage/file-error.js';
 import { makeFolder } from '../../storage/make-folder.js';
@@ -112,7 +113,7 @@ export class SnapshotStore {
   ): Promise<(SnapshotPlace & { readonly slot: string }) | undefined> {
     try {
       const text = await readFile(this.#lastGoodFile(engine), 'utf8');
-      const { slot, images } = LastGood.parse(JSON.parse(text));
+      const { slot, images } = LastGood.parse(JSON.parse(text), ONCE);
       const place = this.placeOf(slot);
       await requireOwn(place.snapshot);
       const isSame = ([name, key]: [string, string]) => signature(join(place.images, name)).key === key;
@@ -417,7 +418,7 @@ export class SnapshotStore {
     });
     await requireOwn(folder);
     try {
-      return SnapshotManifest.parse(JSON.parse(text));
+      return SnapshotManifest.parse(JSON.parse(text), ONCE);
     } catch (error) {
       const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
       throw new Unusable('damaged', `its manifest is not one: ${reason}`, { cause: error });
@@ -441,7 +442,7 @@ export class SnapshotStore {
   /** What was learned of another snapshot in the same slot says nothing of this one. */
   async #experienceOf(slot: string, id: string): Promise<Experience> {
     try {
-      const known = Experience.parse(JSON.parse(await readFile(this.#experienceFile(slot), 'utf8')));
+      const known = Experience.parse(JSON.parse(await readFile(this.#experienceFile(slot), 'utf8')), ONCE);
       if (known.id === id) return known;
     } catch {
       // Nothing is known.
