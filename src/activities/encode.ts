@@ -11,6 +11,11 @@ export interface Pixels {
 /** Where a request leaves quality out: no visible difference to the lossless picture, at a fraction of its size. */
 const defaultQuality = { jpeg: 90, webp: 90, avif: 65 } as const;
 
+/** @returns undefined where it has no meaning */
+export function qualityOf({ format, quality }: OutputOptions): number | undefined {
+  return format === 'png' ? undefined : (quality ?? defaultQuality[format]);
+}
+
 const contentTypes: Readonly<Record<ImageFormat, string>> = {
   png: 'image/png',
   jpeg: 'image/jpeg',
@@ -28,19 +33,20 @@ export function contentType(format: ImageFormat): string {
  */
 export function encodePicture(
   { data, width, height }: Pixels,
-  { format, quality }: OutputOptions,
+  output: OutputOptions,
   xmp: string,
 ): Promise<Buffer> {
   const picture = sharp(data, { raw: { width, height, channels: 3 } }).withXmp(xmp);
-  switch (format) {
+  const quality = qualityOf(output) ?? 100;
+  switch (output.format) {
     case 'png':
       return picture.png().toBuffer();
     case 'jpeg':
       // Full chroma: flat colours with hard edges, which diffusion models like to draw, bleed without it.
-      return picture.jpeg({ quality: quality ?? defaultQuality.jpeg, chromaSubsampling: '4:4:4' }).toBuffer();
+      return picture.jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
     case 'webp':
-      return picture.webp({ quality: quality ?? defaultQuality.webp }).toBuffer();
+      return picture.webp({ quality }).toBuffer();
     case 'avif':
-      return picture.avif({ quality: quality ?? defaultQuality.avif }).toBuffer();
+      return picture.avif({ quality }).toBuffer();
   }
 }

@@ -5,7 +5,7 @@ import type { DrawnBy, EngineRecord } from '../contract/attempts.js';
 import { EngineCrashed, ModelReplaced, UnknownModel } from '../contract/errors.js';
 import { GenerateInput, type PixelClaim } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
-import { type BatchCeilings, renderInBatches } from '../gpu/batches.js';
+import { type BatchCeilings, type BatchedImage, renderInBatches } from '../gpu/batches.js';
 import type { EngineHost, LoadedEngine } from '../gpu/host.js';
 import { activityLog } from './activity-log.js';
 import { recordedAttempt } from './attempt-record.js';
@@ -95,7 +95,7 @@ export function createGenerateActivities(dependencies: GenerateDependencies) {
               sha256,
               modelDigest,
               device,
-              drawnBy: drawnBy(hostName, image.engine),
+              drawnBy: drawnBy(hostName, image),
               ...(place === 0 && earlier.length > 0 && { earlier: [...earlier] }),
               stages: {
                 queueMs: Math.max(0, begun - info.currentAttemptScheduledTimestampMs),
@@ -116,9 +116,9 @@ function recordOf({ instance, start, readyAt, loadMs, device, deviceName }: Load
   return { instance, start, readyAt, loadMs: tenths(loadMs), device, deviceName };
 }
 
-function drawnBy(host: string, engine: LoadedEngine): DrawnBy {
+function drawnBy(host: string, { engine, together }: BatchedImage): DrawnBy {
   const { graphDigest, versions } = engine;
-  return { host, engine: recordOf(engine), graphDigest, versions };
+  return { host, engine: recordOf(engine), graphDigest, versions, together };
 }
 
 /** @throws ModelReplaced */

@@ -10,7 +10,7 @@ import type { BlobStore } from '../storage/blob-store.js';
 import { blobKey, readableName } from '../storage/picture-names.js';
 import { activityLog } from './activity-log.js';
 import { recordedAttempt } from './attempt-record.js';
-import { contentType, encodePicture } from './encode.js';
+import { contentType, encodePicture, qualityOf } from './encode.js';
 import { activity } from './failure.js';
 import { tenths } from './milliseconds.js';
 import { writeProvenance } from './provenance.js';
@@ -38,6 +38,7 @@ export function createPublishActivities({ store, staging, onPublished, log }: Pu
     throwIfOver: () => void,
   ): Promise<PublishedImage> {
     const { format } = output;
+    const quality = qualityOf(output);
     const { index, seed, width, height, modelDigest, device, drawnBy } = claim;
     const provenance: Provenance = {
       software,
@@ -51,7 +52,9 @@ export function createPublishActivities({ store, staging, onPublished, log }: Pu
         ...(drawnBy.engine.deviceName !== undefined && { deviceName: drawnBy.engine.deviceName }),
         graphDigest: drawnBy.graphDigest,
         versions: drawnBy.versions,
+        together: drawnBy.together,
       }),
+      ...(quality !== undefined && { quality }),
       pixelsSha256: claim.sha256,
     };
 

@@ -8,6 +8,7 @@ import { describeFailure, exitCodeOf, failureDocument } from './failure-report.j
 import { render } from './render.js';
 import { RENDER_HELP } from './render-arguments.js';
 import { REPLAY_HELP, replay } from './replay.js';
+import { REPRODUCE_HELP, reproduce } from './reproduce.js';
 import { SCHEDULE_HELP, schedule } from './schedule.js';
 import { SNAPSHOT_HELP, snapshot } from './snapshot.js';
 import { UsageError } from './usage-error.js';
@@ -27,6 +28,7 @@ const commands = new Map<string, Command>([
   ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
   ['explain', { help: EXPLAIN_HELP, run: explain }],
   ['replay', { help: REPLAY_HELP, run: replay }],
+  ['reproduce', { help: REPRODUCE_HELP, run: reproduce }],
   ['doctor', { help: DOCTOR_HELP, run: doctor }],
 ]);
 
@@ -40,6 +42,7 @@ const HELP = `temporal-diffusion ${packageVersion()}: image generation on your o
   temporal-diffusion snapshot ACTION             makes and keeps what workers start from
   temporal-diffusion explain WORKFLOW_ID         tells what became of a job
   temporal-diffusion replay WORKFLOW_ID          tells whether this release can go on with a job
+  temporal-diffusion reproduce PICTURE           draws it again, and tells what is different
   temporal-diffusion doctor                      tells what this machine lacks for that, or for a GPU
   temporal-diffusion COMMAND --help              tells a command's options
   temporal-diffusion --version

@@ -1,15 +1,20 @@
 import { z } from 'zod';
 
+/*
+ * What hosts write into histories about their work. Fields that a later release adds are passed over: workers of two
+ * releases, and commands of both, read each other's.
+ */
+
 const Milliseconds = z.number().nonnegative();
 /** Milliseconds since 1970, by the clock of the host that says so. */
 const Moment = z.int().nonnegative();
 
 /** What decides how an engine computes, beside its model and its device. */
-export const Versions = z.strictObject({ package: z.string(), node: z.string(), onnxruntime: z.string() });
+export const Versions = z.object({ package: z.string(), node: z.string(), onnxruntime: z.string() });
 export type Versions = z.infer<typeof Versions>;
 
 /** An engine process. */
-export const EngineRecord = z.strictObject({
+export const EngineRecord = z.object({
   /** No other engine's. */
   instance: z.string(),
   /** Whether it loaded its model from files, was restored from a snapshot, or got its memory back after a standby. */
@@ -26,12 +31,14 @@ export const EngineRecord = z.strictObject({
 export type EngineRecord = z.infer<typeof EngineRecord>;
 
 /** Where and under which conditions pixels were drawn. */
-export const DrawnBy = z.strictObject({
+export const DrawnBy = z.object({
   /** The machine's name. */
   host: z.string(),
   engine: EngineRecord,
   graphDigest: z.string(),
   versions: Versions,
+  /** Images that were drawn at once, this one among them: another number may change a picture by two levels. */
+  together: z.int().positive(),
 });
 export type DrawnBy = z.infer<typeof DrawnBy>;
 
@@ -39,7 +46,7 @@ export type DrawnBy = z.infer<typeof DrawnBy>;
  * One attempt at an activity, as it tells of itself. Temporal's history keeps the last attempt only, so each tells the
  * next one of itself by its last heartbeat.
  */
-export const AttemptRecord = z.strictObject({
+export const AttemptRecord = z.object({
   /** From 1. */
   attempt: z.int().positive(),
   /**
@@ -60,7 +67,7 @@ export const AttemptRecord = z.strictObject({
   step: z.int().nonnegative().optional(),
   of: z.int().positive().optional(),
   /** Absent where it was never heard of again. */
-  error: z.strictObject({ type: z.string(), message: z.string() }).optional(),
+  error: z.object({ type: z.string(), message: z.string() }).optional(),
 });
 export type AttemptRecord = z.infer<typeof AttemptRecord>;
 

@@ -9,5 +9,6 @@ export * from './parse.js';
 export * from './priority.js';
 export * from './queues.js';
 export * from './remedies.js';
+export * from './reproduction.js';
 export * from './request.js';
 export * from './workflow-types.js';

@@ -178,6 +178,10 @@ export const Provenance = z.strictObject({
   deviceName: z.string().optional(),
   graphDigest: z.string().optional(),
   versions: Versions.optional(),
+  /** Images that were drawn at once, this one among them. */
+  together: z.int().positive().optional(),
+  /** What it was encoded with; absent where that loses nothing. */
+  quality: z.int().min(1).max(100).optional(),
   pixelsSha256: Digest,
   tags: Tags,
 });

@@ -56,6 +56,11 @@ export interface BatchDependencies {
   readonly log: Logger;
 }
 
+/** An image, and how many were drawn at once with it, itself among them. */
+export interface BatchedImage extends RenderedImage {
+  readonly together: number;
+}
+
 /**
  * Draws any number of items of one size in batches that fit: the first as large as it is asked for, as is known to fit
  * and as the device's free memory lets one expect. A batch that does not fit is halved, as often as it takes; what is
@@ -65,7 +70,7 @@ export interface BatchDependencies {
 export async function renderInBatches(
   { host, ceilings, log }: BatchDependencies,
   options: RenderOptions,
-): Promise<RenderedImage[]> {
+): Promise<BatchedImage[]> {
   const [first] = options.items;
   if (!first) return [];
   const { model, device, batchMemory } = await host.ready();
@@ -76,11 +81,12 @@ export async function renderInBatches(
     (await ceilings.of(shape)) ?? Number.POSITIVE_INFINITY,
     batchMemory ? imagesThatFit(batchMemory, { width, height, unit: model.unit }) : Number.POSITIVE_INFINITY,
   );
-  const images: RenderedImage[] = [];
+  const images: BatchedImage[] = [];
   while (images.length < options.items.length) {
     const items = options.items.slice(images.length, images.length + limit);
     try {
-      images.push(...(await host.render({ ...options, items })));
+      const drawn = await host.render({ ...options, items });
+      images.push(...drawn.map((image) => ({ ...image, together: items.length })));
     } catch (error) {
       if (!(error instanceof OutOfMemory) || items.length === 1) throw error;
       limit = items.length >> 1;

@@ -131,6 +131,7 @@ export function madeHistory(images: readonly MadeImage[]): string {
           engine,
           graphDigest: digest,
           versions: { package: '0', node: '0', onnxruntime: '0' },
+          together: 1,
         },
         ...(records.length > 1 && { earlier: records.slice(0, -1) }),
         stages,
