@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
-import { appendFile, cp, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { loadDataConverter } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import sharp from 'sharp';
 import { encodePicture } from '../src/activities/encode.js';
 import { readProvenance, writeProvenance } from '../src/activities/provenance.js';
+import { drawAgain } from '../src/cli/drawn-again.js';
+import { readHistory } from '../src/cli/history-file.js';
 import { pixelDifference } from '../src/cli/pixel-difference.js';
+import { pictureOfFile, picturesOfJob, type RecordedPicture } from '../src/cli/recorded-picture.js';
+import { readRun } from '../src/cli/recorded-run.js';
 import { reproduce as reproduceHere } from '../src/cli/reproduce.js';
 import { UsageError } from '../src/cli/usage-error.js';
 import type { Provenance } from '../src/contract/job.js';
-import { Reproduction } from '../src/contract/reproduction.js';
+import { type ReproducedPicture, Reproduction } from '../src/contract/reproduction.js';
 import { createFolderStore } from '../src/storage/folder-store.js';
 import { runCommand } from './support/command.js';
 import { HISTORIES } from './support/histories.js';
@@ -24,16 +29,6 @@ const scratch = scratchFolder();
 async function reproduce(...argv: string[]) {
   const { code, stdout, stderr } = await runCommand(['reproduce', ...argv], { cwd: scratch });
   return { code, stdout, stderr };
-}
-
-/** The one picture of a run of the command that prints JSON. */
-async function reproduced(...argv: string[]) {
-  const { code, stdout, stderr } = await reproduce(...argv, '--json');
-  assert.match(stdout, /^\{/, stderr);
-  const { verdict, pictures } = Reproduction.parse(JSON.parse(stdout));
-  const [picture] = pictures;
-  assert.ok(picture);
-  return { code, verdict, pictures, picture };
 }
 
 describe('two pictures', () => {
@@ -103,6 +98,17 @@ describe('temporal-diffusion reproduce', () => {
     return path(name);
   }
 
+  /** Drawn again by the shared engine. */
+  const again = async (picture: RecordedPicture, isAlone = false) =>
+    (await drawAgain(shared.host, picture, { isAlone })).result;
+  const againByFile = async (file: string) => again(await pictureOfFile(file));
+  const recordedIn = async (file: string, index?: number) => {
+    const run = await readRun((await readHistory(file)).history, loadDataConverter());
+    return picturesOfJob([run], index);
+  };
+  const conditionOf = ({ conditions }: ReproducedPicture, wanted: string) =>
+    conditions.find(({ name }) => name === wanted);
+
   test('a picture, by what stands in it: identical, under the same conditions', async () => {
     const { code, stdout } = await reproduce(png);
     assert.equal(code, 0);
@@ -114,39 +120,49 @@ describe('temporal-diffusion reproduce', () => {
   });
 
   test('a lossy picture: identical after the same encoding', async () => {
-    const { code, picture } = await reproduced(jpeg);
-    assert.equal(code, 0);
-    assert.deepEqual(picture.difference, { maxLevels: 0, meanLevels: 0, differing: 0 });
-    assert.deepEqual(picture.notes, []);
+    const { verdict, difference, notes } = await againByFile(jpeg);
+    assert.equal(verdict, 'identical');
+    assert.deepEqual(difference, { maxLevels: 0, meanLevels: 0, differing: 0 });
+    assert.deepEqual(notes, []);
   });
 
-  test('pictures of a history: identical, also of a batch, which is drawn as a whole', async () => {
-    assert.equal((await reproduced(history)).code, 0);
-    const { code, pictures } = await reproduced(batchHistory);
+  test('a picture of a history, and a batch, which is drawn as a whole: identical', async () => {
+    const [one] = await recordedIn(history);
+    assert.ok(one);
+    assert.equal((await again(one)).verdict, 'identical');
+    const { code, stdout } = await reproduce(batchHistory, '--json');
     assert.equal(code, 0);
+    const { verdict, pictures } = Reproduction.parse(JSON.parse(stdout));
+    assert.equal(verdict, 'identical');
     assert.equal(pictures.length, 3);
-    const together = pictures[1]?.conditions.find(({ name }) => name === 'drawn at once');
-    assert.deepEqual(together, { name: 'drawn at once', recorded: '3', here: '3', same: true });
+    for (const picture of pictures) {
+      const expected = { name: 'drawn at once', recorded: '3', here: '3', same: true };
+      assert.deepEqual(conditionOf(picture, 'drawn at once'), expected);
+    }
   });
 
   test('one of a batch by itself: says that it was not alone, and is apart by the tolerance at most', async () => {
-    const { picture } = await reproduced(batchItem);
-    const together = picture.conditions.find(({ name }) => name === 'drawn at once');
-    assert.deepEqual(together, { name: 'drawn at once', recorded: '3', here: '1', same: false });
-    const { picture: alone } = await reproduced(batchHistory, '--image', '1', '--alone');
-    assert.deepEqual(alone.pixels, picture.pixels);
+    const picture = await againByFile(batchItem);
+    const expected = { name: 'drawn at once', recorded: '3', here: '1', same: false };
+    assert.deepEqual(conditionOf(picture, 'drawn at once'), expected);
+    const [recorded] = await recordedIn(batchHistory, 1);
+    assert.ok(recorded);
+    assert.deepEqual((await again(recorded, true)).pixels, picture.pixels);
     // Two levels of pixels, and what webp makes of them.
     assert.ok((picture.difference?.maxLevels ?? 255) <= 24, JSON.stringify(picture.difference));
   });
 
   test('a picture whose metadata was changed: different', async () => {
-    const { code, picture } = await reproduced(await changed('other-seed.png', { seed: 8 }));
-    assert.equal(code, 3);
-    assert.equal(picture.pixels.same, false);
-    assert.ok((picture.difference?.maxLevels ?? 0) > 10);
-    const lie = await reproduced(await changed('other-digest.png', { pixelsSha256: '0'.repeat(64) }));
-    assert.equal(lie.code, 3);
-    assert.match(lie.picture.notes.join(), /the file is the same, but what its metadata says .* is not true/);
+    const otherSeed = await againByFile(await changed('other-seed.png', { seed: 8 }));
+    assert.equal(otherSeed.verdict, 'different');
+    assert.equal(otherSeed.pixels.same, false);
+    assert.ok((otherSeed.difference?.maxLevels ?? 0) > 10);
+    const lie = await againByFile(await changed('other-digest.png', { pixelsSha256: '0'.repeat(64) }));
+    assert.equal(lie.verdict, 'different');
+    assert.match(lie.notes.join(), /the file is the same, but what its metadata says .* is not true/);
+    const otherSize = await againByFile(await changed('other-size.png', { width: 80 }));
+    assert.equal(otherSize.verdict, 'different');
+    assert.match(otherSize.notes.join(), /has 64×64 pixels, but says that it was drawn as 80×64/);
   });
 
   test('a picture whose pixels were changed: different, by so much', async () => {
@@ -155,6 +171,15 @@ describe('temporal-diffusion reproduce', () => {
     assert.match(stdout, /^✖ different: /);
     assert.match(stdout, /% of the pixels differ, by 2 of 255 levels at most, .* · PSNR \d/);
     assert.match(stdout, /what was drawn is what was recorded, but the file has been changed since/);
+  });
+
+  test('a stored picture that is gone is compared by the digest of its pixels', async () => {
+    const [picture] = await recordedIn(join(HISTORIES, 'image-plain.json'), 0);
+    assert.ok(picture);
+    const { difference, notes, pixels } = await again(picture);
+    assert.equal(difference, undefined);
+    assert.match(notes.join(), /compared by the digest of its pixels alone: .*no such file/);
+    assert.equal(pixels.recorded, picture.provenance.pixelsSha256);
   });
 
   test('a picture of another model: not drawn, but with --force; the recorded conditions that differ are told', async () => {
@@ -213,21 +238,14 @@ describe('temporal-diffusion reproduce', () => {
     const { code, stderr } = await reproduce(gpu);
     assert.equal(code, 4);
     assert.match(stderr, /It was drawn on cuda:99: choose another device by --device/);
-    const { picture } = await reproduced(gpu, '--device', 'cpu');
-    assert.equal(picture.conditions.find(({ name }) => name === 'device')?.same, false);
+    assert.equal(conditionOf(await againByFile(gpu), 'device')?.same, false);
   });
 
   test('what was drawn can be kept, and knows how it was made', async () => {
-    const out = path('again.png');
-    assert.equal((await reproduce(png, '--out', out)).code, 0);
-    const [kept, original] = await Promise.all([readProvenance(out), readProvenance(png)]);
-    assert.equal(kept.pixelsSha256, original.pixelsSha256);
-    assert.deepEqual(
-      await sharp(await readFile(out))
-        .raw()
-        .toBuffer(),
-      await sharp(png).raw().toBuffer(),
-    );
+    const { toPng } = await drawAgain(shared.host, await pictureOfFile(png));
+    const kept = await toPng();
+    assert.equal((await readProvenance(kept)).pixelsSha256, (await readProvenance(png)).pixelsSha256);
+    assert.deepEqual(await sharp(kept).raw().toBuffer(), await sharp(png).raw().toBuffer());
   });
 
   test('refuses what it does not understand', async () => {

@@ -1,32 +1,21 @@
-import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { loadDataConverter } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import { encodePicture, qualityOf } from '../activities/encode.js';
-import { writeProvenance } from '../activities/provenance.js';
 import { RenderError } from '../contract/errors.js';
-import type { Provenance } from '../contract/job.js';
 import { parse } from '../contract/parse.js';
-import type { Condition, ReproducedPicture, Reproduction } from '../contract/reproduction.js';
+import type { ReproducedPicture, Reproduction } from '../contract/reproduction.js';
 import { checkpointDigest } from '../gpu/checkpoint/digest.js';
 import { DeviceName } from '../gpu/engine/device-name.js';
-import { createEngineHost, type EngineHost, type LoadedEngine, type RenderedImage } from '../gpu/host.js';
-import { packageVersion } from '../package-root.js';
+import { createEngineHost, type EngineHost } from '../gpu/host.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
 import { configuredOrLocalServer } from './configured-server.js';
+import { drawAgain } from './drawn-again.js';
 import { readHistory } from './history-file.js';
-import { onInterrupt } from './interrupt.js';
+import { onInterrupt, unlessAborted } from './interrupt.js';
 import { fetchJob } from './job-histories.js';
 import { createLog } from './log.js';
-import { pixelDifference } from './pixel-difference.js';
-import {
-  afterEncoding,
-  CannotReproduce,
-  pictureOfFile,
-  picturesOfJob,
-  type RecordedPicture,
-} from './recorded-picture.js';
+import { CannotReproduce, pictureOfFile, picturesOfJob, type RecordedPicture } from './recorded-picture.js';
 import { type RecordedRun, readRun } from './recorded-run.js';
 import { connectTo } from './remote-deployment.js';
 import { describeReproduction } from './reproduce-report.js';
@@ -78,7 +67,7 @@ export async function reproduce(argv: readonly string[]): Promise<void> {
     if (texts.out !== undefined && pictures.length > 1) {
       throw new UsageError(`expected --image beside --out, since the job has ${pictures.length} pictures`);
     }
-    const reproduction = await drawAgain(pictures, {
+    const reproduction = await drawAll(pictures, {
       checkpoint: texts.checkpoint,
       device,
       threads,
@@ -136,10 +125,7 @@ interface DrawingOptions {
   readonly log: Log;
 }
 
-async function drawAgain(
-  pictures: readonly RecordedPicture[],
-  options: DrawingOptions,
-): Promise<Reproduction> {
+async function drawAll(pictures: readonly RecordedPicture[], options: DrawingOptions): Promise<Reproduction> {
   const [first] = pictures;
   if (!first) throw new CannotReproduce('there is no picture');
   const { model, device: recordedDevice } = first.provenance;
@@ -163,12 +149,13 @@ async function drawAgain(
     log: options.log,
   });
   try {
-    const engine = await readyEngine(host, recordedDevice);
+    await unlessAborted(start(host, recordedDevice), interruption.signal);
     const reproduced: ReproducedPicture[] = [];
     for (const picture of pictures) {
-      const { image, together } = await draw(host, picture, options.isAlone, interruption.signal);
-      if (options.out !== undefined) await write(options.out, image, picture, engine, together);
-      reproduced.push(await compare(picture, image, engine, together));
+      const { isAlone, out } = options;
+      const { result, toPng } = await drawAgain(host, picture, { isAlone, signal: interruption.signal });
+      if (out !== undefined) await writeFile(out, await toPng());
+      reproduced.push(result);
     }
     const isSame = reproduced.every(({ verdict }) => verdict === 'identical');
     return { version: 1, verdict: isSame ? 'identical' : 'different', pictures: reproduced };
@@ -197,9 +184,9 @@ function deviceOf(recorded: string): 'cpu' | `cuda:${number}` {
   );
 }
 
-async function readyEngine(host: EngineHost, recordedDevice: string): Promise<LoadedEngine> {
+async function start(host: EngineHost, recordedDevice: string): Promise<void> {
   try {
-    return await host.ready();
+    await host.ready();
   } catch (error) {
     if (!(error instanceof RenderError)) throw error;
     throw new CannotReproduce(
@@ -207,120 +194,4 @@ async function readyEngine(host: EngineHost, recordedDevice: string): Promise<Lo
       { cause: error },
     );
   }
-}
-
-interface Drawn {
-  readonly image: RenderedImage;
-  readonly together: number;
-}
-
-/** With all that was drawn at once with it, where that is known: a batch's size may show in its pictures. */
-async function draw(
-  host: EngineHost,
-  { provenance, batch }: RecordedPicture,
-  isAlone: boolean,
-  signal: AbortSignal,
-): Promise<Drawn> {
-  const { prompt, width, height, steps, seed } = provenance;
-  const { items, place } =
-    batch && !isAlone ? batch : { items: [{ index: 0, prompt, width, height, steps, seed }], place: 0 };
-  const images = await host.render({ items, signal });
-  const image = images.find(({ index }) => index === items[place]?.index);
-  if (!image) throw new Error('expected an image of the engine, got none');
-  return { image, together: items.length };
-}
-
-async function compare(
-  { source, provenance, file }: RecordedPicture,
-  image: RenderedImage,
-  engine: LoadedEngine,
-  together: number,
-): Promise<ReproducedPicture> {
-  const { prompt, seed, pixelsSha256, quality } = provenance;
-  const { pixels, width, height } = image;
-  const drawn = createHash('sha256').update(pixels).digest('hex');
-  const notes: string[] = [];
-  let difference: ReproducedPicture['difference'];
-  if (typeof file === 'string') notes.push(`compared by the digest of its pixels alone: ${file}`);
-  else if (file.width !== width || file.height !== height) {
-    notes.push(
-      `the file has ${file.width}×${file.height} pixels, but says that it was drawn as ${width}×${height}`,
-    );
-  } else {
-    const output = {
-      format: file.format,
-      ...(file.format !== 'png' && quality !== undefined && { quality }),
-    };
-    if (file.format !== 'png' && quality === undefined) {
-      notes.push(`its quality was not recorded: ${qualityOf(output)} is assumed`);
-    }
-    const encode = () => encodePicture({ data: pixels, width, height }, output, EMPTY_XMP);
-    difference = pixelDifference(await afterEncoding(encode, file.format, pixels), file.pixels);
-  }
-  const isSame = drawn === pixelsSha256;
-  const isFileSame = difference ? difference.maxLevels === 0 : typeof file === 'string';
-  if (isSame && !isFileSame)
-    notes.push('what was drawn is what was recorded, but the file has been changed since');
-  if (!isSame && difference?.maxLevels === 0) {
-    notes.push('the file is the same, but what its metadata says of its pixels is not true');
-  }
-  return {
-    source,
-    prompt,
-    seed,
-    verdict: isSame && isFileSame ? 'identical' : 'different',
-    pixels: { recorded: pixelsSha256, drawn, same: isSame },
-    ...(difference && { difference }),
-    conditions: conditionsOf(provenance, image, engine, together),
-    notes,
-  };
-}
-
-/** Metadata does not change what a file's pixels are. */
-const EMPTY_XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"/>';
-
-function conditionsOf(
-  recorded: RecordedPicture['provenance'],
-  image: RenderedImage,
-  engine: LoadedEngine,
-  together: number,
-): Condition[] {
-  const pairs: [string, string | number | undefined, string | number][] = [
-    ['model digest', recorded.modelDigest, image.modelDigest],
-    ['graph digest', recorded.graphDigest, engine.graphDigest],
-    ['temporal-diffusion', recorded.versions?.package, engine.versions.package],
-    ['onnxruntime', recorded.versions?.onnxruntime, engine.versions.onnxruntime],
-    ['node', recorded.versions?.node, engine.versions.node],
-    ['device', recorded.device, engine.device],
-    ['device name', recorded.deviceName, engine.deviceName],
-    ['drawn at once', recorded.together, together],
-  ];
-  return pairs.map(([name, was, is]) => ({
-    name,
-    ...(was !== undefined && { recorded: String(was) }),
-    here: String(is),
-    ...(was !== undefined && { same: was === is }),
-  }));
-}
-
-async function write(
-  path: string,
-  { pixels, width, height, seed, modelDigest }: RenderedImage,
-  { provenance: { model, prompt, steps } }: RecordedPicture,
-  { device, deviceName, graphDigest, versions }: LoadedEngine,
-  together: number,
-): Promise<void> {
-  const provenance: Provenance = {
-    software: `temporal-diffusion ${packageVersion()} reproduce`,
-    workflowId: '',
-    runId: '',
-    ...{ model, modelDigest, prompt, width, height, steps, seed, device, deviceName, graphDigest, versions },
-    together,
-    pixelsSha256: createHash('sha256').update(pixels).digest('hex'),
-    tags: {},
-  };
-  await writeFile(
-    path,
-    await encodePicture({ data: pixels, width, height }, { format: 'png' }, writeProvenance(provenance)),
-  );
 }
