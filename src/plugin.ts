@@ -6,6 +6,7 @@ import { createModelCatalogue } from './activities/model-catalogue.js';
 import { createPromptActivities, type Moderate, type PromptActivities } from './activities/prompt.js';
 import type { RequestLimits } from './activities/request-limits.js';
 
+/** What the light activities of a worker of your own need. */
 export interface DiffusionPluginOptions {
   /** Checkpoint folders of the deployment's models, by the names that requests have for them. */
   readonly models: Readonly<Record<string, string>>;

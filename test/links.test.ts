@@ -12,7 +12,7 @@ function filesOf(ends: RegExp, ...places: string[]): string[] {
   return places.flatMap((place) => {
     if (statSync(join(root, place)).isFile()) return [place];
     return readdirSync(join(root, place), { recursive: true, encoding: 'utf8' })
-      .filter((name) => ends.test(name) && !name.startsWith('api/'))
+      .filter((name) => ends.test(name) && !/(^|\/)(node_modules|api)\//.test(name))
       .map((name) => join(place, name));
   });
 }

@@ -77,7 +77,9 @@ before(async () => {
   );
   await mkdir(join(clone, 'test'));
   await writeFile(join(clone, 'test', 'one.test.ts'), 'export {};\n');
-  // As a build of an earlier state leaves it behind.
+  // As `npm run docs`, and a build of an earlier state, leave something behind.
+  await mkdir(join(clone, 'docs', 'api'), { recursive: true });
+  await writeFile(join(clone, 'docs', 'api', 'index.md'), '');
   await mkdir(join(clone, 'dist', 'src', 'gone'), { recursive: true });
   await writeFile(join(clone, 'dist', 'src', 'gone', 'gone.js'), '');
   const { stdout } = await run(clone, 'npm', ['pack', '--json', '--pack-destination', scratch]);

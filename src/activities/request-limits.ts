@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { Busy, InvalidRequest } from '../contract/errors.js';
 import { gpuQueue } from '../contract/queues.js';
 
+/** What a request may cost, and how much may wait. */
 export interface RequestLimits {
   /** Pixels of all of a request's images together. Default: 4096², which is 16 images of 1024². */
   readonly maxPixels?: number;

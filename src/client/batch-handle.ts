@@ -24,6 +24,7 @@ export class BatchHandle {
   readonly #client: Client;
   readonly #pollMs: number;
 
+  /** @internal `DiffusionClient` makes them. */
   constructor({ client, id, runId, size, pollMs }: BatchHandleOptions) {
     this.id = id;
     this.runId = runId;
@@ -67,6 +68,7 @@ export class BatchHandle {
     for (const item of items) if (!told.has(item.index)) yield item;
   }
 
+  /** How many items are done, and how many failed, at the moment. */
   async progress(): Promise<BatchProgress> {
     return BatchProgress.parse(await this.#workflow().query(PROGRESS_QUERY));
   }

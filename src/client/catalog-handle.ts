@@ -22,6 +22,7 @@ export class CatalogHandle {
   readonly id: string;
   readonly #client: Client;
 
+  /** @internal `DiffusionClient` makes them. */
   constructor({ client, id }: CatalogHandleOptions) {
     this.id = id;
     this.#client = client;
@@ -39,6 +40,7 @@ export class CatalogHandle {
     }
   }
 
+  /** How many rows are done, and what is in flight, at the moment. */
   async progress(): Promise<CatalogProgress> {
     return CatalogProgress.parse(await this.#workflow().query(PROGRESS_QUERY));
   }
@@ -53,7 +55,7 @@ export class CatalogHandle {
     return CatalogProgress.parse(await this.#workflow().executeUpdate(RESUME_UPDATE));
   }
 
-  /** @param batches that may be in flight at a time, 1 to 256 */
+  /** How many batches may be in flight from now on. @param batches 1 to 256 */
   async setConcurrency(batches: number): Promise<CatalogProgress> {
     return CatalogProgress.parse(
       await this.#workflow().executeUpdate(CONCURRENCY_UPDATE, { args: [batches] }),

@@ -45,6 +45,7 @@ export const CatalogScheduleRequest = z
     message: 'expected either cron or every',
     path: ['cron'],
   });
+/** What a caller may write: a catalogue's request, and when it is run. */
 export type CatalogScheduleInput = z.input<typeof CatalogScheduleRequest>;
 
 export interface CatalogSchedulesOptions {
@@ -72,6 +73,7 @@ export class CatalogSchedules {
   readonly #client: Client;
   readonly #taskQueue: string;
 
+  /** @internal `DiffusionClient` makes them. */
   constructor({ client, taskQueue }: CatalogSchedulesOptions) {
     this.#client = client;
     this.#taskQueue = taskQueue;
@@ -105,15 +107,17 @@ export class CatalogSchedules {
     return entries;
   }
 
+  /** What Temporal knows of a schedule: its next times, its last runs. @throws ScheduleNotFoundError, as all that follow */
   async describe(id: string): Promise<ScheduleDescription> {
     return this.#client.schedule.getHandle(id).describe();
   }
 
-  /** @throws ScheduleNotFoundError, as all that follow */
+  /** Begins no run until `resume`. @param why stands beside it in Temporal's UI */
   async pause(id: string, why = 'paused by temporal-diffusion'): Promise<void> {
     await this.#client.schedule.getHandle(id).pause(why);
   }
 
+  /** Ends a pause. */
   async resume(id: string): Promise<void> {
     await this.#client.schedule.getHandle(id).unpause();
   }

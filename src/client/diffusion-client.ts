@@ -16,6 +16,7 @@ import { requestDigest } from './request-digest.js';
 import { startCatalog } from './start-catalog.js';
 import { startOnce } from './start-once.js';
 
+/** Where jobs go, and how often those that are followed are looked at. */
 export interface DiffusionClientOptions {
   /** The queue of the workers that run our workflows. Default: `diffusion`. */
   readonly taskQueue?: string;

@@ -16,6 +16,7 @@ export interface JobHandleOptions {
   readonly pollMs: number;
 }
 
+/** What else a follower of a job is told. */
 export interface UpdatesOptions {
   /** Told of what is tried again, such as a `publish` whose store is away. */
   readonly onSetback?: (setback: Setback) => void;
@@ -31,6 +32,7 @@ export class JobHandle {
   readonly #client: Client;
   readonly #pollMs: number;
 
+  /** @internal `DiffusionClient` makes them. */
   constructor({ client, id, runId, seed, pollMs }: JobHandleOptions) {
     this.id = id;
     this.runId = runId;

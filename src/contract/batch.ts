@@ -58,6 +58,7 @@ export const BatchRequest = z
     ...settings,
   })
   .superRefine(refuseTooLarge);
+/** What a caller may write. */
 export type BatchRequestInput = z.input<typeof BatchRequest>;
 export type BatchRequest = z.output<typeof BatchRequest>;
 

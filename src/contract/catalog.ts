@@ -9,6 +9,7 @@ export const MAX_CATALOG_ROWS = 1_000_000;
 /** Batches that are in flight at a time where nothing else is said: one drawn, one stored, two that wait for the next GPU. */
 export const DEFAULT_CONCURRENCY = 4;
 
+/** Batches of a catalogue that may be in flight. */
 export const Concurrency = z.int().min(1).max(256);
 
 /** Where a catalogue lies: `file:` or `s3:`, the name ending in `.jsonl` or `.csv` where `format` is left out. */
@@ -53,6 +54,7 @@ export const CatalogRequest = z
     path: ['format'],
     message: 'expected jsonl or csv, since the name of the catalogue ends in neither',
   });
+/** What a caller may write. */
 export type CatalogRequestInput = z.input<typeof CatalogRequest>;
 export type CatalogRequest = z.output<typeof CatalogRequest>;
 
@@ -80,6 +82,7 @@ export const CatalogCursor = z.strictObject({
 });
 export type CatalogCursor = z.infer<typeof CatalogCursor>;
 
+/** What `readCatalogPage` is asked for. */
 export const ReadPageInput = z.strictObject({
   request: CatalogRequest,
   cursor: CatalogCursor,
@@ -147,6 +150,7 @@ export const CatalogPage = z.strictObject({
 });
 export type CatalogPage = z.infer<typeof CatalogPage>;
 
+/** What `writeShard` writes down: what has become of some rows. */
 export const WriteShardInput = z.strictObject({
   catalog: CatalogUrl,
   /** The shard's name without its ending. */
@@ -186,6 +190,7 @@ export const CatalogSummary = z.strictObject({
 });
 export type CatalogSummary = z.infer<typeof CatalogSummary>;
 
+/** What `finishCatalog` makes a summary and a contact sheet of. */
 export const FinishInput = CatalogSummary.omit({ sheet: true, estimatedSeconds: true });
 export type FinishInput = z.infer<typeof FinishInput>;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttemptRecord, DrawnBy, Versions } from './attempts.js';
 import { type GenerateJob, ImageFormat, ModelName, OutputOptions, Prompt, Seed, Tags } from './request.js';
 
+/** A length of time. */
 export const Milliseconds = z.number().nonnegative();
 const Digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex');
 
@@ -25,6 +26,7 @@ export interface PreparedJob {
   readonly plan: RenderPlan;
   readonly settings: JobSettings;
 }
+/** What of a request is no part of its plan. */
 export type JobSettings = Pick<
   GenerateJob,
   'seed' | 'count' | 'output' | 'preview' | 'tags' | 'tenant' | 'tenantWeight'

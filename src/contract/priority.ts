@@ -10,6 +10,7 @@ export const BATCH = 3;
 /** Nobody waits. */
 export const CATALOG = 4;
 
+/** Whose turn it is among jobs of the same urgency. */
 export interface Share {
   readonly tenant: string;
   readonly tenantWeight: number;

@@ -1,6 +1,8 @@
-/** Names under which clients start our workflows: they never change, since histories hold them. */
+/** The name under which clients start the workflow. It never changes, since histories hold it. */
 export const GENERATE_IMAGE = 'generateImage';
+/** As `GENERATE_IMAGE`. */
 export const GENERATE_BATCH = 'generateBatch';
+/** As `GENERATE_IMAGE`. */
 export const RENDER_CATALOG = 'renderCatalog';
 
 /** Query of every job: `JobProgress`, `BatchProgress` or `CatalogProgress`. */
@@ -25,8 +27,9 @@ export const STEP_SIGNALS_APART_MS = 1000;
 /** Query of `generateBatch`, with the number of items that are known already: a `BatchPage` of those that finished after them. */
 export const BATCH_ITEMS_QUERY = 'finishedItems';
 
-/** Updates of `renderCatalog`. All answer with the `CatalogProgress` that they make. */
+/** Update of `renderCatalog`. It answers with the `CatalogProgress` that it makes, as the two that follow. */
 export const PAUSE_UPDATE = 'pause';
+/** Ends a pause. */
 export const RESUME_UPDATE = 'resume';
 /** Takes the new number of batches that may be in flight. */
 export const CONCURRENCY_UPDATE = 'setConcurrency';

@@ -4,6 +4,7 @@ export interface BlobOptions {
   readonly contentType: string;
 }
 
+/** How a blob's download URL is made. */
 export interface DownloadOptions {
   /** How long the URL works, for stores whose URLs expire: 1 to 604,800 (a week). Default: 3,600. */
   readonly expiresInSeconds?: number;
@@ -36,7 +37,10 @@ export interface BlobStore {
    * @returns the blob's address under that name
    */
   alias(key: string, name: string, options: BlobOptions): Promise<string>;
-  /** @param address a key, or an address that `put` or `alias` gave out */
+  /**
+   * A blob's bytes, as they were put.
+   * @param address a key, or an address that `put` or `alias` gave out
+   */
   get(address: string): Promise<Buffer>;
   /**
    * A blob's bytes from `start` on, at most `length` of them and none beyond its end: for what is too large to be held.

@@ -2,6 +2,7 @@ import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { StorageRefused } from '../contract/errors.js';
 import { formatS3Address, type S3Location } from './s3-address.js';
 
+/** Keys as the AWS SDK has them, or a function that gets them. */
 export type S3Credentials = NonNullable<S3ClientConfig['credentials']>;
 
 export interface S3ClientOptions {

@@ -7,6 +7,7 @@ import { checkKey, checkS3Location, formatS3Address, keyBelow, type S3Location }
 import { openS3Client, type S3Credentials } from './s3-client.js';
 import { isNotFound, isPreconditionFailed, mayPass, s3Error } from './s3-error.js';
 
+/** Where a store in S3 is, and who may use it. */
 export interface S3StoreOptions extends S3Location {
   /** Keys, or a function that gets them. Default: what the AWS SDK finds: environment, profile, role of the machine. */
   readonly credentials?: S3Credentials;

@@ -64,8 +64,10 @@ export interface SeveralModels {
   readonly resident?: number;
 }
 
+/** What one host's worker does, and with what. */
 export type DiffusionWorkerOptions = CommonOptions & (WorkerModel | SeveralModels);
 
+/** One host's worker: its engine, and what it takes from Temporal's queues. */
 export interface DiffusionWorker extends AsyncDisposable {
   /** Resolves when its engines can draw; at once without the role `gpu`. @throws CheckpointInvalid, EngineCrashed */
   ready(): Promise<void>;

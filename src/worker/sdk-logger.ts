@@ -9,6 +9,7 @@ const levels: Readonly<Record<LogLevel, pino.Level>> = {
   ERROR: 'error',
 };
 
+/** What becomes of the log lines of Temporal's SDK. */
 export interface TemporalRuntimeOptions {
   /** Where what Temporal's SDK and its native core say goes, as JSON lines beside ours. */
   readonly log: Logger;

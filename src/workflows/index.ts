@@ -8,11 +8,13 @@ import type { CatalogRequest, CatalogState, CatalogSummary } from '../contract/c
 
 export { generateImage } from './generate-image.js';
 
+/** Up to 1,000 items, drawn together; ends well also where some of them failed. */
 export async function generateBatch(input: BatchJob): Promise<BatchResult> {
   const workflow = await import(/* webpackMode: "eager" */ './generate-batch.js');
   return workflow.generateBatch(input);
 }
 
+/** Draws every row of a catalogue that has no picture yet. @param handedOn what the run before it leaves to do */
 export async function renderCatalog(input: CatalogRequest, handedOn?: CatalogState): Promise<CatalogSummary> {
   const workflow = await import(/* webpackMode: "eager" */ './render-catalog.js');
   return workflow.renderCatalog(input, handedOn);
