@@ -19,6 +19,7 @@ export {
   type S3StoreOptions,
 } from './storage/index.js';
 export {
+  type CommonWorkerOptions,
   createGpuWorker,
   type DiffusionWorker,
   type DiffusionWorkerOptions,

@@ -17,6 +17,15 @@ const PAGES: Readonly<Record<string, RegExp>> = {
   'workflows/functions/generateImage.md': /generateImage/,
 };
 
+test('the API reference has all parts of the package', async () => {
+  const read = async (path: string) => JSON.parse(await readFile(join(packageRoot(), path), 'utf8'));
+  const parts = Object.values<{ default?: string }>((await read('package.json')).exports);
+  const sources = parts.flatMap(
+    (part) => part.default?.replace('./dist', '../..').replace(/\.js$/, '.ts') ?? [],
+  );
+  assert.deepEqual((await read('tools/api-docs/typedoc.json')).entryPoints.sort(), sources.sort());
+});
+
 test('the API reference can be made, and every export of the public parts has a comment in it', async () => {
   // A warning, of an export without a comment or a link that leads nowhere, makes it fail.
   await promisify(execFile)('npm', ['run', 'docs', '--', '--out', scratch], { cwd: packageRoot() }).catch(

@@ -231,6 +231,7 @@ describe('installed into an empty project, it', () => {
       'temporal-diffusion': 'DiffusionPlugin,createGpuWorker,openStore',
       'temporal-diffusion/client': 'DiffusionClient,OutOfMemory',
       'temporal-diffusion/contract': 'GenerateRequest,DIFFUSION_QUEUE',
+      'temporal-diffusion/tracing': 'traceFields,tracedCalls',
       'temporal-diffusion/workflows': 'generateBatch,generateImage,renderCatalog',
       'a worker of the project': 'generateBatch,generateImage,greet,renderCatalog',
     });

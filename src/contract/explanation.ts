@@ -79,6 +79,7 @@ export const ExplainedTask = z.strictObject({
 });
 export type ExplainedTask = z.infer<typeof ExplainedTask>;
 
+/** A picture that was stored, and who drew it. */
 export const ExplainedPicture = z.strictObject({
   ...BatchImage.shape,
   index: Count,
@@ -144,6 +145,7 @@ const CatalogRequest = z.strictObject({
   dryRun: z.boolean(),
   tenant: z.string(),
 });
+/** What was asked for. */
 export const ExplainedRequest = z.discriminatedUnion('kind', [ImageRequest, BatchRequest, CatalogRequest]);
 export type ExplainedRequest = z.infer<typeof ExplainedRequest>;
 
@@ -164,6 +166,7 @@ export const ExplainedTotals = z.strictObject({
 });
 export type ExplainedTotals = z.infer<typeof ExplainedTotals>;
 
+/** What became of a job. */
 export const Explanation = z.strictObject({
   version: z.literal(1),
   workflowId: z.string(),

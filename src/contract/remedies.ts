@@ -52,6 +52,7 @@ const lastRemedies: Readonly<Record<string, string>> = {
 };
 
 /**
+ * What is done about a failure, in a few words.
  * @param type a `RenderError`'s, or `Timeout`
  * @param isLast whether the job has given up. Default: false
  */

@@ -33,7 +33,8 @@ export interface WorkerDeployment {
   readonly behavior: 'PINNED' | 'AUTO_UPGRADE';
 }
 
-interface CommonOptions extends ModelEnginesOptions {
+/** What a worker does, with whichever models. */
+export interface CommonWorkerOptions extends ModelEnginesOptions {
   /** Where finished pictures go. */
   readonly store: BlobStore;
   /** Folder on a local disk for pixels that wait to be published. Default: `staging` in the cache folder. */
@@ -65,7 +66,7 @@ export interface SeveralModels {
 }
 
 /** What one host's worker does, and with what. */
-export type DiffusionWorkerOptions = CommonOptions & (WorkerModel | SeveralModels);
+export type DiffusionWorkerOptions = CommonWorkerOptions & (WorkerModel | SeveralModels);
 
 /** One host's worker: its engine, and what it takes from Temporal's queues. */
 export interface DiffusionWorker extends AsyncDisposable {
