@@ -11,6 +11,7 @@ import { readProvenance } from '../src/activities/provenance.js';
 import type { GenerateResult } from '../src/contract/job.js';
 import { packageRoot } from '../src/package-root.js';
 import { openStoreOf } from '../src/storage/open-store.js';
+import { METRICS } from '../src/worker/metrics.js';
 import { Command } from './support/command.js';
 import { COMPOSE, withDefaults } from './support/compose.js';
 import { EMOJI } from './support/references.js';
@@ -67,6 +68,18 @@ async function ask(worker: Command, path: string): Promise<Response> {
   await worker.says('health server started');
   const [, port] = /"port":(\d+),"msg":"health server started"/.exec(worker.stderr) ?? [];
   return fetch(`http://127.0.0.1:${port}${path}`);
+}
+
+async function scrape(worker: Command): Promise<string> {
+  const response = await ask(worker, '/metrics');
+  assert.equal(response.status, 200);
+  return response.text();
+}
+
+/** The sum of a metric, whatever its labels. */
+function sumOf(text: string, name: string): number {
+  const values = text.split('\n').filter((line) => line.startsWith(`${name}{`));
+  return values.reduce((sum, line) => sum + Number(line.slice(line.indexOf('} ') + 2).split(' ')[0]), 0);
 }
 
 const ready = (worker: Command) =>
@@ -139,7 +152,14 @@ test('all services together: the jobs of two clients end with their pictures in 
     assert.equal(blobs.length, pictures);
     assert.equal(names?.length, 2 * pictures + 1, names?.join('\n'));
 
+    // What Prometheus scrapes of the workers that live, and what makes an autoscaler keep them.
     await ready(second);
+    assert.match(await scrape(jobs), new RegExp(`^${METRICS.activityDuration.name}_count\\{.* [1-9]`, 'm'));
+    const drawn = sumOf(await scrape(second), `${METRICS.images.name}_total`);
+    assert.ok(drawn > 0 && drawn <= pictures, `${drawn}`);
+    assert.equal(sumOf(await scrape(second), `${METRICS.published.name}_total`), drawn);
+    assert.ok(sumOf(await scrape(second), `${METRICS.engineBusy.name}_total`) > 0);
+
     for (const worker of [jobs, second]) {
       worker.kill('SIGTERM');
       assert.equal(await worker.ended, 0, worker.stderr);
