@@ -2,9 +2,31 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
+import { BATCH_HELP } from '../src/cli/batch.js';
+import { CATALOG_HELP } from '../src/cli/catalog.js';
+import { DOCTOR_HELP } from '../src/cli/doctor.js';
+import { EXPLAIN_HELP } from '../src/cli/explain.js';
+import { RENDER_HELP } from '../src/cli/render-arguments.js';
+import { REPLAY_HELP } from '../src/cli/replay.js';
+import { SCHEDULE_HELP } from '../src/cli/schedule.js';
+import { SNAPSHOT_HELP } from '../src/cli/snapshot.js';
+import { WORKER_HELP } from '../src/cli/worker.js';
 import { packageRoot } from '../src/package-root.js';
 
 const root = packageRoot();
+
+const HELPS = new Map([
+  ['batch', BATCH_HELP],
+  ['catalog', CATALOG_HELP],
+  ['doctor', DOCTOR_HELP],
+  ['explain', EXPLAIN_HELP],
+  ['render', RENDER_HELP],
+  ['replay', REPLAY_HELP],
+  ['schedule', SCHEDULE_HELP],
+  ['snapshot', SNAPSHOT_HELP],
+  ['worker', WORKER_HELP],
+]);
+
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
 /** All files below the given ones that end so, as paths from the root. */
@@ -72,4 +94,29 @@ test('pages that code and settings point to are there', () => {
 test('the README leads to every page', () => {
   const readme = read('README.md');
   for (const page of filesOf(/\.md$/, 'docs')) assert.ok(readme.includes(`(${page})`), page);
+});
+
+test('commands that pages show are what our own command line takes', () => {
+  let seen = 0;
+  for (const page of PAGES) {
+    const blocks = [...read(page).matchAll(/^```(?:sh|text)\n([\s\S]*?)^```$/gm)].map(
+      ([, block = '']) => block,
+    );
+    const inline = [...read(page).matchAll(/`(temporal-diffusion [^`]+)`/g)].map(
+      ([, command = '']) => command,
+    );
+    for (const text of [...blocks.map((block) => block.replace(/\\\n\s*/g, '')), ...inline]) {
+      for (const [, name = '', rest = ''] of text.matchAll(
+        /(?:^|\s)temporal-diffusion(?:-gpu)? ([a-z]+)\b([^\n#]*)/gm,
+      )) {
+        const help = HELPS.get(name);
+        if (help === undefined) continue;
+        for (const [flag] of rest.matchAll(/(?<=\s)--[a-z][a-z-]*/g)) {
+          assert.ok(help.includes(flag), `${page}: temporal-diffusion ${name}${rest}: no ${flag}`);
+          seen++;
+        }
+      }
+    }
+  }
+  assert.ok(seen > 40, `${seen}`);
 });
