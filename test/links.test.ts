@@ -120,3 +120,14 @@ test('commands that pages show are what our own command line takes', () => {
   }
   assert.ok(seen > 40, `${seen}`);
 });
+
+test('the page on performance names every script that measures', () => {
+  const page = read('docs/performance.md');
+  const scripts = filesOf(/\.ts$/, 'bench').filter((name) =>
+    /^\/\*\n[\s\S]*?node dist\/bench/.test(read(name)),
+  );
+  // What makes parts of a machine, or a picture, measures nothing.
+  const tools = ['pack', 'ballast', 'timeline'].map((name) => `bench/gpu/${name}.ts`);
+  for (const script of scripts.filter((name) => !tools.includes(name)))
+    assert.ok(page.includes(script), script);
+});
