@@ -161,7 +161,8 @@ async function drawSame(host: EngineHost): Promise<number> {
   const took = await milliseconds(async () => {
     pixels = await draw(host);
   });
-  expect(pixels?.equals(expected) ?? false, 'the same pixels as without a keeper');
+  const off = pixels?.reduce((sum, value, at) => sum + (value === expected[at] ? 0 : 1), 0);
+  expect(off === 0, `the same pixels as without a keeper, ${off} of ${expected.length} bytes are others`);
   return took;
 }
 
