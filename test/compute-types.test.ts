@@ -49,7 +49,7 @@ async function outputs(checkpoint: Checkpoint, type: ComputeType) {
   const denoised = await runGraph(graphs.transformer, transformer.weights.folder, {
     hidden_states: floatTensor(latents, [2, 24, channels]),
     encoder_hidden_states: floatTensor(numbers(2 * 5 * embedding), [2, 5, embedding]),
-    timestep: floatTensor(Float32Array.of(0.7, 0.7), [2]),
+    timestep: floatTensor(Float32Array.of(0.7), [1]),
     rope_cos: floatTensor(angles.map(Math.cos), [29, half]),
     rope_sin: floatTensor(angles.map(Math.sin), [29, half]),
     positions: integerTensor(

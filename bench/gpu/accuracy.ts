@@ -147,7 +147,7 @@ export class Components {
       ...constant,
       hidden_states:
         latents instanceof Float32Array ? floatTensor(latents, [batch, tokens, channels]) : latents,
-      timestep: floatTensor(new Float32Array(batch).fill(timestep), [batch]),
+      timestep: floatTensor(Float32Array.of(timestep), [1]),
       step: floatTensor(Float32Array.of(-0.1), [1]),
     });
   }

@@ -351,7 +351,7 @@ class Flux2Klein implements Pipeline {
         const inputs = {
           ...conditions,
           hidden_states: latents,
-          timestep: floatTensor(new Float32Array(batch).fill(modelTimestep(scheduler, sigma)), [batch]),
+          timestep: floatTensor(Float32Array.of(modelTimestep(scheduler, sigma)), [1]),
           step: floatTensor(Float32Array.of(next - sigma), [1]),
         };
         const outputs = await inSpan(`step ${step + 1}`, () => this.sessions.transformer.run(inputs));

@@ -46,6 +46,8 @@ export type Attribute = number | string | readonly number[] | { readonly float: 
 export interface OperatorOptions {
   readonly domain?: string;
   readonly attributes?: Readonly<Record<string, Attribute>>;
+  /** Places of optional results that are not asked for. */
+  readonly without?: readonly number[];
 }
 
 export interface WeightOptions {
@@ -130,7 +132,7 @@ export class GraphBuilder {
       opType,
       domain: options.domain ?? '',
       input: inputs.map((value) => value?.name ?? ''),
-      output: outputs.map((value) => value.name),
+      output: outputs.map(({ name }, index) => (options.without?.includes(index) ? '' : name)),
       attribute: Object.entries(options.attributes ?? {}).map(([key, value]) => attribute(key, value)),
     });
     return outputs;

@@ -8,6 +8,7 @@ import {
   linear,
   linearParts,
   modulatedLayerNorm,
+  modulatedSumNorm,
   multiply,
   reshape,
   rmsNorm,
@@ -21,7 +22,7 @@ import {
  * Inputs (B images, S latent tokens, L text tokens, T = L + S):
  * - `hidden_states` float32 [B, S, in_channels]: packed latents
  * - `encoder_hidden_states` float32 [B, L, joint_attention_dim]
- * - `timestep` float32 [B]: sigma, 0 to 1
+ * - `timestep` float32 [1]: sigma, 0 to 1, that of all images
  * - `rope_cos`, `rope_sin` float32 [T, attention_head_dim / 2]: text tokens first
  * - `positions` int64 [B, T]: 0 to T − 1 in every row (the CUDA kernel reads a row an image)
  * - `step` float32 [1]: how far to go, the next sigma − this one
@@ -40,17 +41,26 @@ export function buildFlux2Transformer(
   return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights, compute)).build();
 }
 
-/** What the noise level does to one residual branch, [B, 1, dim] of the sums' type each; `factor` is 1 + scale. */
+/** What the noise level does to one residual branch, [dim] of the sums' type each; `factor` is 1 + scale. */
 interface Modulation {
   readonly shift: Value;
   readonly factor: Value;
   readonly gate: Value;
 }
 
-/** The two streams of a double block, of the sums' type. */
-interface Streams {
-  readonly text: Value;
-  readonly image: Value;
+/**
+ * Tokens and what a residual branch has changed, of the sums' type: their sum, which is not computed yet. The next
+ * normalisation does it in its own pass.
+ */
+interface Tokens {
+  readonly before: Value;
+  readonly change?: Value;
+}
+
+/** The two streams of a double block. */
+interface Streams<T = Tokens> {
+  readonly text: T;
+  readonly image: T;
 }
 
 class Flux2Transformer {
@@ -81,7 +91,7 @@ class Flux2Transformer {
       'text_tokens',
       config.joint_attention_dim,
     ]);
-    const timestep = graph.input('timestep', 'float32', ['batch']);
+    const timestep = graph.input('timestep', 'float32', [1]);
     const step = graph.input('step', 'float32', [1]);
 
     // One embedding of the noise level modulates every block of a kind: computed once, here.
@@ -91,10 +101,14 @@ class Flux2Transformer {
     const singleModulation = this.#singleModulation(noise, 'single_stream_modulation');
 
     let streams: Streams = {
-      text: this.#summable(
-        linear(graph, this.#narrow(prompt), 'context_embedder', config.joint_attention_dim, dim),
-      ),
-      image: this.#summable(linear(graph, this.#narrow(latents), 'x_embedder', config.in_channels, dim)),
+      text: {
+        before: this.#summable(
+          linear(graph, this.#narrow(prompt), 'context_embedder', config.joint_attention_dim, dim),
+        ),
+      },
+      image: {
+        before: this.#summable(linear(graph, this.#narrow(latents), 'x_embedder', config.in_channels, dim)),
+      },
     };
     const textTokens = graph.op('Shape', [prompt], { attributes: { start: 1, end: 2 } });
     for (let index = 0; index < config.num_layers; index++) {
@@ -102,16 +116,22 @@ class Flux2Transformer {
       streams = this.#doubleBlock(block, streams, textTokens, textModulations, imageModulations);
     }
 
-    let tokens = concat(graph, [streams.text, streams.image], 1);
+    let tokens: Tokens = {
+      before: concat(graph, [this.#summed(streams.text), this.#summed(streams.image)], 1),
+    };
     for (let index = 0; index < config.num_single_layers; index++) {
       tokens = this.#singleBlock(`single_transformer_blocks.${index}`, tokens, singleModulation);
     }
 
     const [scale, shift] = linearParts(graph, noise, 'norm_out.linear', dim, [dim, dim]);
-    const normed = this.#modulated(this.#separate(tokens, textTokens).image, {
-      factor: this.#summable(this.#perToken(this.#onePlus(scale))),
-      shift: this.#summable(this.#perToken(shift)),
-    });
+    const image = this.#separate(this.#summed(tokens), textTokens).image;
+    const { normed } = this.#normed(
+      { before: image },
+      {
+        factor: this.#summable(this.#flat(this.#onePlus(scale))),
+        shift: this.#summable(this.#flat(shift)),
+      },
+    );
     const velocity = graph.cast(
       linear(graph, normed, 'proj_out', dim, config.in_channels),
       graph.compute,
@@ -176,7 +196,7 @@ class Flux2Transformer {
 
   #modulationParts(noise: Value, name: string, parts: number): Value[] {
     const all = linear(this.graph, noise, `${name}.linear`, this.#dim, parts * this.#dim);
-    return split(this.graph, this.#perToken(all), new Array(parts).fill(this.#dim), -1);
+    return split(this.graph, this.#flat(all), new Array(parts).fill(this.#dim), -1);
   }
 
   #modulation(shift: Value | undefined, scale: Value | undefined, gate: Value | undefined): Modulation {
@@ -198,8 +218,8 @@ class Flux2Transformer {
     const { graph } = this;
     const dim = this.#dim;
     const attn = `${block}.attn`;
-    const text = this.#modulated(streams.text, textModulations.attention);
-    const image = this.#modulated(streams.image, imageModulations.attention);
+    const { normed: text, sum: textSum } = this.#normed(streams.text, textModulations.attention);
+    const { normed: image, sum: imageSum } = this.#normed(streams.image, imageModulations.attention);
     const project = (tokens: Value, layer: string) => linear(graph, tokens, `${attn}.${layer}`, dim, dim);
     const joinedHeads = (part: 'q' | 'k') =>
       concat(
@@ -221,34 +241,34 @@ class Flux2Transformer {
     return {
       text: this.#feedForward(
         `${block}.ff_context`,
-        this.#residual(streams.text, textModulations.attention, project(attended.text, 'to_add_out')),
+        this.#residual(textSum, textModulations.attention, project(attended.text, 'to_add_out')),
         textModulations.feedForward,
       ),
       image: this.#feedForward(
         `${block}.ff`,
-        this.#residual(streams.image, imageModulations.attention, project(attended.image, 'to_out.0')),
+        this.#residual(imageSum, imageModulations.attention, project(attended.image, 'to_out.0')),
         imageModulations.feedForward,
       ),
     };
   }
 
-  #feedForward(name: string, tokens: Value, modulation: Modulation): Value {
+  #feedForward(name: string, tokens: Tokens, modulation: Modulation): Tokens {
     const { graph } = this;
     const dim = this.#dim;
     const inner = this.#feedForwardDim;
-    const normed = this.#modulated(tokens, modulation);
+    const { normed, sum } = this.#normed(tokens, modulation);
     const [gate, value] = linearParts(graph, normed, `${name}.linear_in`, dim, [inner, inner]);
     const out = linear(graph, this.#gated(gate, value), `${name}.linear_out`, inner, dim);
-    return this.#residual(tokens, modulation, out);
+    return this.#residual(sum, modulation, out);
   }
 
   /** Attention and feed-forward side by side, with one projection in and one out. */
-  #singleBlock(block: string, tokens: Value, modulation: Modulation): Value {
+  #singleBlock(block: string, tokens: Tokens, modulation: Modulation): Tokens {
     const { graph } = this;
     const dim = this.#dim;
     const inner = this.#feedForwardDim;
     const attn = `${block}.attn`;
-    const normed = this.#modulated(tokens, modulation);
+    const { normed, sum } = this.#normed(tokens, modulation);
     const sizes = [dim, dim, dim, inner, inner];
     const [query, key, value, gate, hidden] = linearParts(
       graph,
@@ -263,7 +283,7 @@ class Flux2Transformer {
       value as Value,
     );
     const joined = concat(graph, [attended, this.#gated(gate, hidden)], -1);
-    return this.#residual(tokens, modulation, linear(graph, joined, `${attn}.to_out`, dim + inner, dim));
+    return this.#residual(sum, modulation, linear(graph, joined, `${attn}.to_out`, dim + inner, dim));
   }
 
   #attend(query: Value, key: Value, value: Value): Value {
@@ -290,15 +310,26 @@ class Flux2Transformer {
     return reshape(graph, normed, [0, 0, this.#dim]);
   }
 
-  /** In the compute type. */
-  #modulated(tokens: Value, modulation: Omit<Modulation, 'gate'>): Value {
+  /** Tokens' sum, and that normalised and modulated, in the compute type. */
+  #normed(
+    tokens: Tokens,
+    modulation: Omit<Modulation, 'gate'>,
+  ): { readonly sum: Value; readonly normed: Value } {
     const { graph } = this;
-    const normed = modulatedLayerNorm(graph, tokens, modulation, this.config.eps);
-    return graph.cast(normed, graph.sums, graph.compute);
+    const { eps } = this.config;
+    const { before, change } = tokens;
+    const { sum, normed } = change
+      ? modulatedSumNorm(graph, [before, change], modulation, eps)
+      : { sum: before, normed: modulatedLayerNorm(graph, before, modulation, eps) };
+    return { sum, normed: graph.cast(normed, graph.sums, graph.compute) };
   }
 
-  #residual(tokens: Value, modulation: Modulation, change: Value): Value {
-    return add(this.graph, tokens, multiply(this.graph, modulation.gate, this.#summable(change)));
+  #summed({ before, change }: Tokens): Value {
+    return change ? add(this.graph, before, change) : before;
+  }
+
+  #residual(before: Value, modulation: Modulation, change: Value): Tokens {
+    return { before, change: multiply(this.graph, modulation.gate, this.#summable(change)) };
   }
 
   /** SwiGLU: silu(gate) · value. */
@@ -306,7 +337,7 @@ class Flux2Transformer {
     return multiply(this.graph, silu(this.graph, gate as Value), value as Value);
   }
 
-  #separate(tokens: Value, textTokens: Value): Streams {
+  #separate(tokens: Value, textTokens: Value): Streams<Value> {
     const { graph } = this;
     const axis = graph.integers([1]);
     return {
@@ -319,8 +350,8 @@ class Flux2Transformer {
     return add(this.graph, value as Value, this.graph.floats([1]));
   }
 
-  /** [B, C] → [B, 1, C], to be spread over the tokens. */
-  #perToken(value: Value | undefined): Value {
-    return this.graph.op('Unsqueeze', [value as Value, this.graph.integers([1])]);
+  /** [1, C] → [C] */
+  #flat(value: Value | undefined): Value {
+    return reshape(this.graph, value as Value, [-1]);
   }
 }

@@ -78,17 +78,31 @@ export function layerNorm(graph: GraphBuilder, x: Value, name: string, size: num
   );
 }
 
-/** Layer normalisation over the last axis of `x` [B, S, C], then · factor + shift, [B, 1, C] each. */
+/** Layer normalisation over the last axis of `x` [B, S, C], then · factor + shift, [C] each. */
 export function modulatedLayerNorm(
   graph: GraphBuilder,
   x: Value,
   { factor, shift }: { readonly factor: Value; readonly shift: Value },
   eps: number,
 ): Value {
-  // An axis of 2 is what ONNX Runtime wants for a scale and a shift that differ between images.
   return graph.op('LayerNormalization', [x, factor, shift], {
-    attributes: { axis: 2, epsilon: { float: eps } },
+    attributes: { axis: -1, epsilon: { float: eps } },
   });
+}
+
+/** `modulatedLayerNorm` of a + b [B, S, C], beside that sum. */
+export function modulatedSumNorm(
+  graph: GraphBuilder,
+  [a, b]: readonly [Value, Value],
+  { factor, shift }: { readonly factor: Value; readonly shift: Value },
+  eps: number,
+): { readonly sum: Value; readonly normed: Value } {
+  const [normed, , , sum] = graph.ops('SkipLayerNormalization', [a, b, factor, shift], 4, {
+    domain: MICROSOFT,
+    attributes: { epsilon: { float: eps } },
+    without: [1, 2],
+  });
+  return { sum: sum as Value, normed: normed as Value };
 }
 
 /** Root-mean-square normalisation over the last axis of `x`, which is of `type`, with a learned scale. */
