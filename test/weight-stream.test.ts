@@ -426,6 +426,14 @@ test('weights that were released and streamed again are the same at the same add
   all.end();
 });
 
+test('the ring is of memory for writing only, except where it is read for a checksum', async () => {
+  const all = await scene({ a: [3 * CHUNK] });
+  await streamWeights(all.driver, all.arenas, SMALL).done;
+  await streamWeights(all.driver, all.arenas, { ...SMALL, checksum: true }).done;
+  assert.deepEqual(all.driver.pinnedWriteOnly, [true, false]);
+  all.end();
+});
+
 test('a checksum is the SHA-256 of a component in the order of its plan, whatever comes first', async () => {
   const seed = Math.floor(Math.random() * 2 ** 31);
   console.log(`seed ${seed}`);

@@ -126,6 +126,8 @@ export class MemoryDriver implements CudaDriver {
   readonly log: string[] = [];
   /** The most bytes that were pinned at a time. */
   peakPinnedBytes = 0;
+  /** Of each buffer that was pinned, whether the processor was only to write it. */
+  readonly pinnedWriteOnly: boolean[] = [];
   readonly #handles = new Handles();
   readonly #waiter = new EventWaiter();
   readonly #streams: MemoryStream[] = [];
@@ -325,8 +327,9 @@ export class MemoryDriver implements CudaDriver {
     return { address, bytes, close };
   }
 
-  allocatePinned(bytes: number): PinnedBuffer {
+  allocatePinned(bytes: number, { writeOnly = false } = {}): PinnedBuffer {
     this.#enter('allocatePinned', `bytes=${bytes}`);
+    this.pinnedWriteOnly.push(writeOnly);
     const address = mmap(0n, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
     this.#pinned.set(address, bytes);
     const pinned = [...this.#pinned.values()].reduce((sum, each) => sum + each, 0);

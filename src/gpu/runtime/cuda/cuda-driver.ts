@@ -90,6 +90,8 @@ const POSIX_FILE_DESCRIPTOR_SUPPORTED = 103;
 const POSIX_FILE_DESCRIPTOR = 1;
 /** `CU_STREAM_NON_BLOCKING`: doesn't wait for the default stream, which other libraries of this process may use. */
 const NON_BLOCKING = 1;
+/** `CU_MEMHOSTALLOC_WRITECOMBINED`. */
+const WRITE_COMBINED = 4;
 /** `CU_EVENT_DISABLE_TIMING`: cheaper to record and to query. */
 const DISABLE_TIMING = 2;
 /** `CU_MEM_ALLOC_GRANULARITY_RECOMMENDED`. */
@@ -370,8 +372,8 @@ class KoffiCudaDriver implements CudaDriver {
     return { address, bytes, close };
   }
 
-  allocatePinned(bytes: number): PinnedBuffer {
-    this.#call('cuMemHostAlloc', this.#out, bytes, 0);
+  allocatePinned(bytes: number, { writeOnly = false } = {}): PinnedBuffer {
+    this.#call('cuMemHostAlloc', this.#out, bytes, writeOnly ? WRITE_COMBINED : 0);
     const address = this.#result();
     const close = this.#handles.closer('pinned buffer', () => this.#release('cuMemFreeHost', address));
     return { address, bytes: bytesAt(address, bytes) as Uint8Array<ArrayBuffer>, close };

@@ -117,8 +117,12 @@ export interface CudaDriver {
 
   /** @param bytes more than 0 */
   allocate(bytes: number): DeviceBuffer;
-  /** @param bytes more than 0 */
-  allocatePinned(bytes: number): PinnedBuffer;
+  /**
+   * @param bytes more than 0
+   * @param options.writeOnly whether the processor never reads it. Such memory stays out of its caches, which the
+   *                          device's reads then need not ask; reading it is very slow. Default: false
+   */
+  allocatePinned(bytes: number, options?: { readonly writeOnly?: boolean }): PinnedBuffer;
   createStream(): CudaStream;
   createEvent(): CudaEvent;
   close(): void;
