@@ -8,6 +8,8 @@ import { Client } from '@temporalio/client';
 import sharp from 'sharp';
 import { cutRecords, parseCsvFields } from '../src/activities/catalog-records.js';
 import { rowDigest, rowOf } from '../src/activities/catalog-rows.js';
+import { explain } from '../src/cli/explanation.js';
+import { fetchJob } from '../src/cli/job-histories.js';
 import { DiffusionClient } from '../src/client/diffusion-client.js';
 import { CatalogRequest, type CatalogRequestInput, ResultLine } from '../src/contract/catalog.js';
 import { InvalidRequest, JobCancelled, StorageRefused } from '../src/contract/errors.js';
@@ -315,6 +317,16 @@ describe('a catalogue', () => {
     assert.ok((await server.client.workflow.getHandle(handle.id, runId).describe()).historyLength < 10_000);
     assert.equal(drawn.length, 150);
     assert.equal((await lines()).length, 150);
+
+    // What became of it is told over both runs, whichever is asked for.
+    for (const asked of [undefined, runId]) {
+      const { runs, notes } = await fetchJob(server.client, handle.id, { runId: asked, most: 10 });
+      const { totals, status } = explain(runs, Date.now(), notes);
+      assert.deepEqual([runs.length, totals.drawn, status, notes], [2, 150, 'completed', []]);
+    }
+    const { runs, notes } = await fetchJob(server.client, handle.id, { runId: undefined, most: 1 });
+    assert.equal(runs.length, 1);
+    assert.match(notes.join(), /earlier runs were not looked at: ask for more by --runs/);
   });
 
   test('in a dry run says what would be drawn, and about how long that takes', async () => {
