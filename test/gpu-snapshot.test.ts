@@ -340,6 +340,22 @@ describe('an engine on a GPU that is captured', () => {
     }
   });
 
+  snapshotTest(
+    'a driver that does not know it by the number that it has here is asked from within',
+    async () => {
+      // Where the engine's own number is that one.
+      const restored = await starter({ knowsOnly: 1001 }).restore();
+      try {
+        assert.equal((await greet(restored)).hello.start, 'restored');
+        const { pid } = restored.process;
+        assert.ok(pid !== undefined && pid !== 1001);
+        assert.match(await readFile(`/proc/${pid}/status`, 'utf8'), /^NSpid:\s+\d+\s+1001$/m);
+      } finally {
+        await restored.process.kill();
+      }
+    },
+  );
+
   snapshotTest('a lock that it inherits is held as long as it lives', async () => {
     const lock = new DeviceLock(join(scratch, 'inherited.lock'));
     const restored = await starter().restore({ lock: await lock.hold() });

@@ -38,7 +38,7 @@ import { KeeperConnection } from '../../src/gpu/keeper/client.js';
 import { type KeeperPlace, keeperPlace } from '../../src/gpu/keeper/place.js';
 import { captureSnapshot, IMAGES, warmUpOf } from '../../src/gpu/snapshot/capture.js';
 import { CheckpointHelper } from '../../src/gpu/snapshot/checkpoint-helper.js';
-import { type Criu, findCriu } from '../../src/gpu/snapshot/criu.js';
+import { type Criu, findCriu, innerPid } from '../../src/gpu/snapshot/criu.js';
 import { EngineGpu } from '../../src/gpu/snapshot/engine-gpu.js';
 import { identityOf, slotOf } from '../../src/gpu/snapshot/identity.js';
 import { type SnapshotManifest, sizeOf } from '../../src/gpu/snapshot/manifest.js';
@@ -262,18 +262,27 @@ async function draw(process: EngineProcess, since: number, name: string): Promis
 }
 
 let expected: Buffer | undefined;
+
+/** A GPU's libraries choose among kernels anew in every process, so two engines are of one mind but for roundings. */
 function compare(pixels: Buffer): void {
   if (!expected) return;
+  const difference = meanDifference(pixels, expected);
   const isSame = pixels.equals(expected);
-  if (!isSame) failures++;
-  print(`${isSame ? 'ok  ' : 'FAIL'}  pixels are ${isSame ? 'the same' : 'not those of the fresh engine'}`);
+  const isGood = isDry ? isSame : difference < ROUNDINGS;
+  if (!isGood) failures++;
+  const what = isSame ? 'the same' : `off by ${difference.toFixed(2)} levels in the mean`;
+  print(`${isGood ? 'ok  ' : 'FAIL'}  pixels are ${what}`);
+}
+const ROUNDINGS = 2;
+
+function meanDifference(pixels: Buffer, others: Buffer): number {
+  const sum = pixels.reduce((total, level, at) => total + Math.abs(level - (others[at] ?? 0)), 0);
+  return sum / pixels.length;
 }
 
 const helpers: CheckpointHelper[] = [];
-async function openHelper(...before: string[]): Promise<CheckpointHelper> {
-  const main = fileURLToPath(new URL('../../src/gpu/runtime/cuda/checkpoint-main.js', import.meta.url));
-  const command = programs.helper ?? [process.execPath, main];
-  const helper = await CheckpointHelper.start([...before, ...command]);
+async function openHelper(): Promise<CheckpointHelper> {
+  const helper = await CheckpointHelper.start(programs.helper);
   helpers.push(helper);
   return helper;
 }
@@ -292,7 +301,9 @@ async function fresh(): Promise<void> {
     const since = performance.now();
     const process = await freshEngine();
     try {
-      expected = await draw(process, since, name);
+      const pixels = await draw(process, since, name);
+      compare(pixels);
+      expected = pixels;
     } finally {
       await step(`${name}: end`, () => process.kill());
     }
@@ -343,9 +354,11 @@ async function driverOnly(): Promise<void> {
     await describeProcess(pid);
     let [caller, number] = [helper, pid];
     await step('state by its number here', () => helper.state(pid), String).catch(async () => {
-      const inside = await openHelper('nsenter', '--target', String(pid), '--pid', '--');
-      await step('state by its number inside', () => inside.state(1), String);
-      [caller, number] = [inside, 1];
+      const inner = await innerPid(pid);
+      const inside = await CheckpointHelper.start(programs.helper, pid);
+      helpers.push(inside);
+      await step('state by its number inside', () => inside.state(inner), String);
+      [caller, number] = [inside, inner];
     });
     await step('lock', () => caller.lock(number));
     await step('checkpoint', () => caller.checkpoint(number, patienceMs));

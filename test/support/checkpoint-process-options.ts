@@ -14,6 +14,8 @@ export interface CheckpointProcess {
   readonly hangsAt?: keyof CheckpointDriver;
   readonly failsAt?: keyof CheckpointDriver;
   readonly code?: number;
+  /** The number of the only process that it finds. Default: it finds all. */
+  readonly knowsOnly?: number;
   /** What it must be told at a restore. */
   readonly expectsMove?: { readonly from: string; readonly to: string };
 }

@@ -9,13 +9,13 @@ import type { ModelCard } from '../../contract/model-card.js';
 import { syncFolder } from '../../storage/atomic-write.js';
 import { EngineMessage, type Hello, type ParentMessage } from '../engine/protocol.js';
 import { encodeFrame, readFrames } from '../frames.js';
-import { type Criu, dump, ENGINE_MEMORY, ENGINE_RUN, keepKernelNotes } from './criu.js';
+import { type Criu, dump, ENGINE_MEMORY, ENGINE_RUN, innerPid, keepKernelNotes } from './criu.js';
 import type { EngineGpu, ReleaseStage } from './engine-gpu.js';
 import type { FileDigests } from './file-digests.js';
 import type { EngineDescription } from './identity.js';
 import type { FileFacts, SnapshotIdentity, SnapshotManifest } from './manifest.js';
 import { moveIntoMemoryFile } from './memory-file.js';
-import { anonymousBytes, CapturableProcess, mappedFilesOf, openSockets } from './processes.js';
+import { anonymousBytes, CapturableProcess, mappedFilesOf, openSockets, seatOf } from './processes.js';
 
 export interface CaptureOptions {
   readonly criu: Criu;
@@ -83,10 +83,12 @@ export async function captureSnapshot(folder: string, options: CaptureOptions): 
       digests,
     );
     const anonymous = await anonymousBytes(pid);
-    await dump(criu, pid, images, process.folder, options.signal);
+    const seat = seatOf(engine.device);
+    const number = await innerPid(pid);
+    await dump(criu, pid, images, process.folder, { seat, signal: options.signal });
     await stage('dumped');
     await keepKernelNotes(criu, process.folder);
-    const { mappedBytes, copiedBytes } = await moveIntoMemoryFile(images, ENGINE_MEMORY);
+    const { mappedBytes, copiedBytes } = await moveIntoMemoryFile(images, ENGINE_MEMORY, number);
     await stage('edited');
     return {
       format: 1,

@@ -75,10 +75,18 @@ export class CheckpointHelper {
     }
   }
 
-  /** @param command what is run in its place, for tests */
-  static async start(command: readonly string[] = [process.execPath, PROGRAM]): Promise<CheckpointHelper> {
+  /**
+   * @param command what is run in its place, for tests
+   * @param inside a process in whose namespaces it is to be; it then knows others by their numbers there
+   */
+  static async start(
+    command: readonly string[] = [process.execPath, PROGRAM],
+    inside?: number,
+  ): Promise<CheckpointHelper> {
+    const enter =
+      inside === undefined ? [] : ['nsenter', '--target', String(inside), '--pid', '--mount', '--wdns=/'];
     // It dies with us, also where a call keeps it from hearing that its standard input has ended.
-    const [program = '', ...args] = [...(await guards({})), ...command];
+    const [program = '', ...args] = [...(await guards({})), ...enter, ...command];
     return new CheckpointHelper(
       spawn(program, args, {
         stdio: ['pipe', 'pipe', 'pipe'],

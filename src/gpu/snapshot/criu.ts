@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, lstat, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -119,15 +119,39 @@ const PRIVATE_MOUNTS = ['unshare', '--mount', '--propagation', 'private'];
 /** Process 1 of a namespace takes everything in it along, wherever it comes from, and dies with its own parent. */
 const PRIVATE_PROCESSES = ['--fork', '--pid', '--kill-child=SIGKILL'];
 const OWN_RUN = `mount --bind "$1" ${ENGINE_RUN} && shift`;
+const MOUNT_PROC = 'mount -t proc proc /proc';
 
 /**
- * The command by which an engine starts that is to be captured: process 1 of a namespace of its own, with `folder` as
- * its /run, seen by nobody else, on no terminal, and with no file open outside its own folder.
+ * Where an engine is in the PID namespace of its own: as process 1 of it, which CRIU restores with the namespace; or
+ * beside a process 1 of ours, with CRIU inside too, under a number that nobody has there. The latter sees its own
+ * namespace's /proc: CUDA looks itself up there by the number that it knows, and does not start where another has it.
  */
-export function capturableCommand(folder: string, engine: readonly string[]): string[] {
-  const engineScript = `${WITH_HOST} && exec setsid "$@" </dev/null >/dev/null 2>${ENGINE_STDERR}`;
-  const inside = ['unshare', ...PRIVATE_PROCESSES, 'sh', '-c', engineScript, 'sh', String(process.pid)];
-  return [...PRIVATE_MOUNTS, 'sh', '-c', `${OWN_RUN} && exec "$@"`, 'sh', folder, ...inside, ...engine];
+export type Seat = 'first' | 'with own proc';
+
+/** Far above those that CRIU's own processes get. */
+const INNER_PID = 1000;
+/** In an engine's folder while CRIU captures it: with process 1 CRIU would end too. */
+const DUMPING = 'dumping';
+
+/**
+ * The command by which an engine starts that is to be captured: in a PID namespace of its own, with `folder` as its
+ * /run, seen by nobody else, on no terminal, and with no file open outside its own folder.
+ */
+export function capturableCommand(folder: string, engine: readonly string[], seat: Seat = 'first'): string[] {
+  const quiet = `</dev/null >/dev/null 2>${ENGINE_STDERR}`;
+  const beside = [
+    `${MOUNT_PROC} && echo ${INNER_PID} >/proc/sys/kernel/ns_last_pid || exit`,
+    `setsid "$@" ${quiet} & wait`,
+    `if [ -e ${ENGINE_RUN}/${DUMPING} ]; then exec sleep infinity ${quiet}; fi`,
+  ].join('\n');
+  const start = seat === 'first' ? `exec setsid "$@" ${quiet}` : beside;
+  const inside = ['unshare', ...PRIVATE_PROCESSES, 'sh', '-c', `${WITH_HOST} || exit\n${start}`];
+  const host = String(process.pid);
+  return [
+    ...PRIVATE_MOUNTS,
+    ...['sh', '-c', `${OWN_RUN} && exec "$@"`, 'sh', folder],
+    ...[...inside, 'sh', host, ...engine],
+  ];
 }
 
 /**
@@ -140,11 +164,14 @@ export async function dump(
   pid: number,
   images: string,
   folder: string,
-  signal?: AbortSignal,
+  { seat = 'first', signal }: { readonly seat?: Seat; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   // In the engine's own mount namespace its files have the names that they will have again.
-  const command = ['--target', String(pid), '--mount', '--wdns=/', criu.program];
-  const options = ['dump', '--tree', String(pid), '--images-dir', images, '--work-dir', folder];
+  const inside = seat === 'first' ? ['--mount'] : ['--mount', '--pid'];
+  const number = seat === 'first' ? pid : await innerPid(pid);
+  const command = ['--target', String(pid), ...inside, '--wdns=/', criu.program];
+  const options = ['dump', '--tree', String(number), '--images-dir', images, '--work-dir', folder];
+  if (seat !== 'first') await writeFile(join(folder, DUMPING), '');
   // Beside the images, for whoever wants to know why there are none: the folder goes with the engine.
   const logFile = join(images, 'dump.log');
   const [program = '', ...rest] = [
@@ -168,6 +195,15 @@ export async function dump(
   throw new SnapshotInvalid(`CRIU can't capture the engine: ${reason} [engine=${pid}, exit=${code}]`);
 }
 
+/** The number of a process in its innermost PID namespace. @param pid as this process sees it */
+export async function innerPid(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const number = /^NSpid:.*\s(\d+)$/m.exec(status)?.[1];
+  if (number === undefined)
+    throw new SnapshotInvalid(`expected an engine to capture, it is gone [engine=${pid}]`);
+  return Number(number);
+}
+
 /**
  * The command that restores an engine; killing it kills CRIU and the engine, also one that is half made. It makes
  * everything ready and waits for a line on its standard input until it does. The engine's standard error is the
@@ -178,7 +214,7 @@ export function restoreCommand(criu: Criu, images: string, folder: string): stri
     WITH_HOST,
     OWN_RUN,
     // CRIU looks for processes by the numbers that they have in its own namespace.
-    'mount -t proc proc /proc',
+    MOUNT_PROC,
     'cd "$1" && shift',
     'read -r go',
     // Not by `exec`: CRIU takes what it knows of itself for the engine's where both are number 1 of their namespaces.

@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GpuFacts } from '../runtime/cuda/checkpoint-protocol.js';
 import { commonGpuKind, type GpuKind } from '../runtime/cuda/gpu-kind.js';
-import { CheckpointHelper } from './checkpoint-helper.js';
+import { CheckpointHelper, DriverRefusal } from './checkpoint-helper.js';
+import { innerPid } from './criu.js';
 import type { SnapshotManifest } from './manifest.js';
 import { Unusable } from './unusable.js';
 
@@ -23,6 +24,8 @@ export class EngineGpu {
   #opened: Promise<Opened> | undefined;
   #starting: Promise<CheckpointHelper> | undefined;
   #helper: CheckpointHelper | undefined;
+  /** In the engine's own namespace, where the driver wants that. */
+  #inside: CheckpointHelper | undefined;
   #isClosed = false;
 
   /** @param command what is run as the helper, for tests. Default: the helper */
@@ -69,9 +72,10 @@ export class EngineGpu {
   ): Promise<SnapshotManifest['gpu']> {
     const { helper } = await this.open();
     const before = await helper.device(this.index);
-    await helper.lock(pid, left(deadline));
+    const { caller, number } = await this.#callerFor(pid, deadline);
+    await caller.lock(number, left(deadline));
     await onStage('locked', pid);
-    await helper.checkpoint(pid, left(deadline));
+    await caller.checkpoint(number, left(deadline));
     await onStage('checkpointed', pid);
     const after = await helper.device(this.index);
     if (before.freeBytes === undefined || after.freeBytes === undefined) return { uuid: before.uuid };
@@ -98,9 +102,10 @@ export class EngineGpu {
         `the engine needs ${megabytes(ownBytes)} of device memory beside its weights, ${name} has ${megabytes(freeBytes)} free [needed=${ownBytes}, free=${freeBytes}]`,
       );
     }
-    await helper.restore(pid, left(deadline), from === uuid ? undefined : { from, to: uuid });
+    const { caller, number } = await this.#callerFor(pid, deadline);
+    await caller.restore(number, left(deadline), from === uuid ? undefined : { from, to: uuid });
     await onStage('restored', pid);
-    await helper.unlock(pid, left(deadline));
+    await caller.unlock(number, left(deadline));
     await onStage('unlocked', pid);
   }
 
@@ -108,6 +113,27 @@ export class EngineGpu {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#helper?.close();
+    await this.#inside?.close();
+  }
+
+  /**
+   * Who calls the driver for a process, and the number that it is to name. A driver that does not find it by the number
+   * that it has here is asked from within its own namespace.
+   */
+  async #callerFor(pid: number, deadline: number): Promise<{ caller: CheckpointHelper; number: number }> {
+    const { helper } = await this.open();
+    try {
+      await helper.state(pid, left(deadline));
+      return { caller: helper, number: pid };
+    } catch (error) {
+      if (!(error instanceof DriverRefusal) || error.kind !== 'refused') throw error;
+      const number = await innerPid(pid);
+      this.#inside = await CheckpointHelper.start(this.command, pid);
+      await this.#inside.state(number, left(deadline)).catch(() => {
+        throw error;
+      });
+      return { caller: this.#inside, number };
+    }
   }
 
   async #open(): Promise<Opened> {

@@ -74,14 +74,15 @@ export interface MemoryFile {
 }
 
 /**
- * Edits the images of one process, number 1 of its namespace, in place.
+ * Edits the images of one process in place.
  * @param mappedAs the path under which a restored process finds the memory file
+ * @param pid its number in its own namespace
  * @throws Error where the images are not as expected
  */
-export async function moveIntoMemoryFile(images: string, mappedAs: string): Promise<MemoryFile> {
+export async function moveIntoMemoryFile(images: string, mappedAs: string, pid = 1): Promise<MemoryFile> {
   const file = (name: string) => join(images, name);
-  const mm = decodeImage(await readFile(file('mm-1.img')));
-  const pagemap = decodeImage(await readFile(file('pagemap-1.img')));
+  const mm = decodeImage(await readFile(file(`mm-${pid}.img`)));
+  const pagemap = decodeImage(await readFile(file(`pagemap-${pid}.img`)));
   const files = decodeImage(await readFile(file('files.img')));
   const [mmMessage] = mm.messages;
   const [pagemapHead, ...entries] = pagemap.messages;
@@ -137,7 +138,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
 
   const newAreas = areas.flatMap((area) => splitArea(area, mapped, fileId));
   await replace(
-    file('mm-1.img'),
+    file(`mm-${pid}.img`),
     encodeImage({
       magic: mm.magic,
       messages: [
@@ -150,7 +151,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string): Prom
     }),
   );
   await replace(
-    file('pagemap-1.img'),
+    file(`pagemap-${pid}.img`),
     encodeImage({
       magic: pagemap.magic,
       messages: [pagemapHead, ...joinRuns(stillCopied).map(pagemapEntry)],

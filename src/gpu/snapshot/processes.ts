@@ -12,6 +12,7 @@ import type { ParentMessage } from '../engine/protocol.js';
 import { encodeFrame, readFrames } from '../frames.js';
 import { EngineProcess, engineCommand, gpuEnvironment, guards } from '../host/engine-process.js';
 import { oomKills } from '../host/oom-killer.js';
+import type { Device } from '../runtime/session.js';
 import {
   type Criu,
   capturableCommand,
@@ -22,6 +23,7 @@ import {
   RESTORE_ENVIRONMENT,
   removeEngineFolder,
   restoreCommand,
+  type Seat,
 } from './criu.js';
 import { capturedEnvironment } from './identity.js';
 
@@ -44,7 +46,7 @@ export class CapturableProcess extends EngineProcess {
     const folder = await makePrivateRun(criu);
     const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true }, program);
     const child = spawnCommand(
-      [...(await guards({})), ...capturableCommand(folder, command)],
+      [...(await guards({})), ...capturableCommand(folder, command, seatOf(engine.device))],
       // io_uring can't be captured. LANG: no file of the user's locale has to be the same later.
       {
         ...capturedEnvironment(),
@@ -56,11 +58,21 @@ export class CapturableProcess extends EngineProcess {
       },
       'ignore',
     );
-    return new CapturableProcess(child, folder, await oomKills(), log);
+    return new CapturableProcess(child, folder, await oomKills(), log, seatOf(engine.device));
+  }
+
+  private constructor(
+    child: ChildProcess,
+    folder: string,
+    oomKillsBefore: number,
+    log: Logger,
+    private readonly seat: Seat,
+  ) {
+    super(child, folder, oomKillsBefore, log);
   }
 
   override get pid(): number | undefined {
-    this.#pid ??= onlyChildOf(this.child.pid);
+    this.#pid ??= seated(this.child.pid, this.seat);
     return this.#pid;
   }
 
@@ -226,6 +238,17 @@ function spawnCommand(
 /** The programs before the engine are found by it; the engine itself uses none. */
 function pathOnly(): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+}
+
+/** How an engine on that device is captured and restored. */
+export function seatOf(device: Device): Seat {
+  return device === 'cpu' ? 'first' : 'with own proc';
+}
+
+/** The engine's number, under the process that we hold; undefined where there is none yet. */
+function seated(pid: number | undefined, seat: Seat): number | undefined {
+  const child = onlyChildOf(pid);
+  return seat === 'first' ? child : onlyChildOf(child);
 }
 
 function onlyChildOf(pid: number | undefined): number | undefined {
