@@ -154,6 +154,24 @@ describe('what is told of a job with very many attempts', () => {
     assert.equal(explanation.totals.failedAttempts, 99);
   });
 
+  test('is a screen also where no two images fared alike', async () => {
+    const kinds = ['EngineCrashed', 'EngineStalled', 'OutOfMemory', 'DeviceLost'];
+    const images = Array.from({ length: 16 }, (_, index) => ({
+      drawings: [
+        [
+          ...Array.from({ length: 4 }, (_, place) => ({
+            error: { type: kinds[(index >> (place & 1 ? 2 : 0)) & 3] ?? '', message: `${index} ${place}` },
+            host: `gpu-${place}`,
+          })),
+          { host: 'gpu-9' },
+        ],
+      ],
+    }));
+    const { text } = await toldOfMade(images);
+    assert.ok(text.split('\n').length < 60, text);
+    assert.match(text, /\nand \d+ more lines: all details by --html or --json\n/);
+  });
+
   test('is one paragraph for images that fared alike', async () => {
     const drawing = [0, 1, 2, 3].map((place) => (place === 3 ? noRoom : crash(place, 'gpu-1')));
     const once = [...drawing, { host: 'gpu-1' }];

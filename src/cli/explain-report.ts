@@ -40,9 +40,9 @@ const BAR = 40;
 export function describeExplanation(explanation: Explanation, now: number): string {
   const { workflowId, runId, workflowType, request, failure, pictures } = explanation;
   const lines = [
-    title(request),
+    oneLine(title(request), MOST_FACTS),
     `${outcome(explanation)} · since ${time(explanation.startedAt)}`,
-    facts(request).join(' · '),
+    oneLine(facts(request).join(' · '), MOST_FACTS),
     `${workflowType} ${workflowId} · run ${runId}`,
     ...chainLines(explanation),
     ...(failure ? ['', ...failureLines(failure, '')] : []),
@@ -74,6 +74,8 @@ function failureLines({ type, message, remedy }: ExplainedFailure, indent: strin
 
 /** Of what a failure says: the rest is in the JSON. */
 const MOST_WORDS = 160;
+/** Of a prompt, and of tags. */
+const MOST_FACTS = 240;
 /** Columns that most terminals have. */
 const WIDTH = 100;
 
@@ -86,7 +88,18 @@ function imageLines(explanation: Explanation, now: number): string[] {
   const whole = each.flatMap((group) => laneLines(group, explanation, now));
   const lines =
     whole.length <= LINES ? whole : alike(lanes).flatMap((group) => laneLines(group, explanation, now));
-  return ['', ...scale(explanation), ...lines];
+  return ['', ...scale(explanation), ...fitting(lines)];
+}
+
+const DETAIL = /^ {6}/;
+
+/** What there is room for: heads before details, and what comes first before what comes later. */
+function fitting(lines: readonly string[]): readonly string[] {
+  if (lines.length <= LINES) return lines;
+  const heads = lines.filter((line) => !DETAIL.test(line));
+  const rest = heads.length - LINES;
+  const more = rest > 0 ? `and ${rest} more lines: ` : '';
+  return [...heads.slice(0, LINES), `${more}all details by --html or --json`];
 }
 
 function alike(lanes: readonly Lane[]): Lane[][] {
