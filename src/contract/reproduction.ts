@@ -30,6 +30,7 @@ export const Condition = z.strictObject({
 });
 export type Condition = z.infer<typeof Condition>;
 
+/** A picture that was drawn again, and how it compares with the first one. */
 export const ReproducedPicture = z.strictObject({
   /** The file, or where the job has stored it. */
   source: z.string(),
@@ -49,6 +50,7 @@ export const ReproducedPicture = z.strictObject({
 });
 export type ReproducedPicture = z.infer<typeof ReproducedPicture>;
 
+/** What came of drawing a job, or a picture, again. */
 export const Reproduction = z.strictObject({
   version: z.literal(1),
   /** `different` where one picture is. */
