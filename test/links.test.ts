@@ -8,6 +8,7 @@ import { DOCTOR_HELP } from '../src/cli/doctor.js';
 import { EXPLAIN_HELP } from '../src/cli/explain.js';
 import { RENDER_HELP } from '../src/cli/render-arguments.js';
 import { REPLAY_HELP } from '../src/cli/replay.js';
+import { REPRODUCE_HELP } from '../src/cli/reproduce.js';
 import { SCHEDULE_HELP } from '../src/cli/schedule.js';
 import { SNAPSHOT_HELP } from '../src/cli/snapshot.js';
 import { WORKER_HELP } from '../src/cli/worker.js';
@@ -22,6 +23,7 @@ const HELPS = new Map([
   ['explain', EXPLAIN_HELP],
   ['render', RENDER_HELP],
   ['replay', REPLAY_HELP],
+  ['reproduce', REPRODUCE_HELP],
   ['schedule', SCHEDULE_HELP],
   ['snapshot', SNAPSHOT_HELP],
   ['worker', WORKER_HELP],
