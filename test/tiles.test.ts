@@ -7,10 +7,11 @@ import { after, before, describe, test } from 'node:test';
 import { OutOfMemory } from '../src/contract/errors.js';
 import type { RenderItem } from '../src/contract/job.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { decodeLatents, mostPixels } from '../src/gpu/engine/decode.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
 import { blendTiles, tileSizes } from '../src/gpu/engine/tiles.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
-import type { Runtime } from '../src/gpu/runtime/session.js';
+import { floatTensor, type HeldTensor, type Runtime, type Session } from '../src/gpu/runtime/session.js';
 import { FIXTURES, levelDifference, readFloats, TINY_QWEN } from './support/references.js';
 
 /** What "agrees with diffusers" means for pixels. */
@@ -118,6 +119,59 @@ describe('a VAE decoder that has too little memory', () => {
       withPipeline(runtime, (pipeline) => draw(pipeline, [{}])),
       (error: unknown) => error instanceof OutOfMemory && error.message.includes('4×4 tokens'),
     );
+  });
+});
+
+describe('a VAE decoder whose kernels count in 32 bits', () => {
+  const tensor = (dims: readonly number[]): HeldTensor => ({
+    dims,
+    read: async () => floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims),
+    reshaped: tensor,
+    release() {},
+  });
+
+  /** What a decoder is asked for that can take `mostPixels` at a time, of pixels that are 2×2 a token. */
+  async function asked(
+    batch: number,
+    rows: number,
+    columns: number,
+    mostPixels: number,
+  ): Promise<number[][]> {
+    const runs: number[][] = [];
+    const decoder: Session = {
+      async run({ latents }) {
+        const [images = 0, height = 0, width = 0] = latents?.dims ?? [];
+        runs.push([images, height, width]);
+        const dims = [images, height * 2, width * 2, 3];
+        const data = new Uint8Array(images * height * width * 12);
+        const pixels = { ...tensor(dims), read: async () => ({ type: 'uint8', dims, data }) as const };
+        return { pixels, image: tensor(dims) };
+      },
+      async ready() {},
+      async warmUp() {},
+    };
+    const shape = { batch, rows, columns, channels: 1, unit: 2, inParts: false, mostPixels };
+    const pixels = await decodeLatents(decoder, tensor([batch, rows * columns, 1]), shape);
+    assert.equal(pixels.length, batch * rows * columns * 12);
+    return runs;
+  }
+
+  test('is asked for no more than that', async () => {
+    assert.deepEqual(await asked(3, 4, 4, 192), [[3, 4, 4]]);
+    assert.deepEqual(await asked(3, 4, 4, 191), [
+      [1, 4, 4],
+      [1, 4, 4],
+      [1, 4, 4],
+    ]);
+    assert.deepEqual(
+      await asked(1, 8, 8, 255),
+      [4, 4, 2].flatMap((rows) => [4, 4, 2].map((columns) => [1, rows, columns])),
+    );
+  });
+
+  test('takes 7 pictures of 1024² at a time, with the blocks of FLUX.2', () => {
+    const most = mostPixels([128, 256, 512, 512]);
+    assert.ok(7 * 1024 ** 2 <= most && most < 8 * 1024 ** 2, `${most}`);
   });
 });
 

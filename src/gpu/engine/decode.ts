@@ -20,11 +20,24 @@ export interface LatentShape {
   readonly unit: number;
   /** Whether what does not fit is decoded in parts. */
   readonly inParts: boolean;
+  /** Of all images together, that the decoder takes at a time: see `mostPixels`. */
+  readonly mostPixels: number;
+}
+
+/** Kernels count a tensor's elements in 32 bits. */
+const MOST_ELEMENTS = 2 ** 31 - 1;
+
+/**
+ * Pixels that a decoder can take at a time, however much memory there is.
+ * @param channels of its blocks, the last one's first: the largest tensor is that of the block before, in the picture's size
+ */
+export function mostPixels(channels: readonly number[]): number {
+  return Math.floor(MOST_ELEMENTS / Math.max(...channels.slice(0, 2)));
 }
 
 /**
- * Packed latents to pixels, 8-bit RGB. Where the decoder has too little memory for the batch, its images are decoded
- * one by one; where it has too little for an image, in overlapping tiles, the largest that fit.
+ * Packed latents to pixels, 8-bit RGB. Where the batch is too much for the decoder, its images are decoded one by one;
+ * where an image is, in overlapping tiles, the largest that fit.
  * @param latents [B, rows × columns, channels]
  * @throws OutOfMemory where not even the smallest tile fits
  */
@@ -34,10 +47,14 @@ export async function decodeLatents(
   shape: LatentShape,
 ): Promise<Uint8Array> {
   const { batch, rows, columns, channels, unit, inParts } = shape;
-  const whole = latents.reshaped([batch, rows, columns, channels]);
-  const decoded = await orTooLittleMemory(decodePixels(decoder, whole)).finally(() => whole.release());
+  const tooMany = tooManyPixels(shape, { batch, rows, columns });
+  const decodeWhole = async () => {
+    const whole = latents.reshaped([batch, rows, columns, channels]);
+    return orTooLittleMemory(decodePixels(decoder, whole)).finally(() => whole.release());
+  };
+  const decoded = tooMany ?? (await decodeWhole());
   if (!(decoded instanceof OutOfMemory)) return decoded;
-  if (!inParts) throw decoded;
+  if (!inParts && !tooMany) throw decoded;
 
   const { data } = await readOutput({ latents }, 'latents', 'float32');
   const imageLength = rows * columns * channels;
@@ -47,7 +64,11 @@ export async function decodeLatents(
     const image = data.subarray(index * imageLength, (index + 1) * imageLength);
     const alone = floatTensor(image, [1, rows, columns, channels]);
     // Of a batch of one, the whole image has just been tried.
-    const pixels = batch > 1 ? await orTooLittleMemory(decodePixels(decoder, alone)) : decoded;
+    const pixels =
+      batch === 1
+        ? decoded
+        : (tooManyPixels(shape, { batch: 1, rows, columns }) ??
+          (await orTooLittleMemory(decodePixels(decoder, alone))));
     images.set(
       pixels instanceof OutOfMemory ? await decodeInTiles(decoder, image, shape, pixels) : pixels,
       index * imageBytes,
@@ -59,11 +80,13 @@ export async function decodeLatents(
 async function decodeInTiles(
   decoder: Session,
   image: Float32Array,
-  { rows, columns, channels, unit }: LatentShape,
+  shape: LatentShape,
   tooLarge: OutOfMemory,
 ): Promise<Uint8Array> {
+  const { rows, columns, channels, unit } = shape;
   let last = tooLarge;
   for (const size of tileSizes(rows, columns)) {
+    if (tooManyPixels(shape, { batch: 1, rows: size, columns: size })) continue;
     const decoded = await orTooLittleMemory(
       blendTiles({ rows, columns, unit, size }, async (tile) => {
         const part = cutOut(image, columns, channels, tile);
@@ -74,6 +97,16 @@ async function decodeInTiles(
     last = decoded;
   }
   throw last;
+}
+
+/** @returns undefined where the decoder can take so many */
+function tooManyPixels(
+  { unit, mostPixels }: LatentShape,
+  { batch, rows, columns }: Pick<LatentShape, 'batch' | 'rows' | 'columns'>,
+): OutOfMemory | undefined {
+  const pixels = batch * rows * columns * unit * unit;
+  if (pixels <= mostPixels) return undefined;
+  return new OutOfMemory(`the decoder takes at most ${mostPixels} pixels at a time, got ${pixels}`);
 }
 
 async function decode<T>(

@@ -20,7 +20,7 @@ import {
 } from '../runtime/session.js';
 import { inSpan } from '../spans.js';
 import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
-import { decodeLatents } from './decode.js';
+import { decodeLatents, mostPixels } from './decode.js';
 import { InputsThread } from './inputs-thread.js';
 import type { RotaryTables } from './latents.js';
 import { drawPreview, type Preview } from './preview.js';
@@ -266,6 +266,7 @@ class Flux2Klein implements Pipeline {
         unit: this.card.unit,
         // On the CPU it is the whole process that has too little memory, and its host starts another.
         inParts: this.runtime.memory() !== undefined,
+        mostPixels: mostPixels(this.checkpoint.vae.config.decoder_channels),
       };
       const decoding = latents;
       await weightsOf(this.sessions.vaeDecoder, hooks.signal);

@@ -273,8 +273,8 @@ function describe(error: unknown): { code: string; message: string } {
   if (error instanceof Cancelled) return { code: 'Cancelled', message: error.message };
   if (error instanceof RenderError) return { code: error.type, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
-  // ONNX Runtime reports a failed allocation in words only.
-  if (/bad_alloc|[Ff]ailed to allocate|[Aa]llocation failed|out of memory/.test(message)) {
+  // ONNX Runtime reports a failed allocation in words only, and a tensor that has more elements than it can count.
+  if (/bad_alloc|[Ff]ailed to allocate|[Aa]llocation failed|out of memory|exceeds int range/.test(message)) {
     return { code: OutOfMemory.type, message };
   }
   // So it does with weights that it can't map.
