@@ -12,6 +12,7 @@ import { encodeFrame, readFrames } from '../src/gpu/frames.js';
 import { DeviceLock } from '../src/gpu/host/device-lock.js';
 import { EngineConnection } from '../src/gpu/host/engine-connection.js';
 import { FreshProcess } from '../src/gpu/host/engine-process.js';
+import { createEngineHost } from '../src/gpu/host.js';
 import { uuidBytes, uuidText } from '../src/gpu/runtime/cuda/checkpoint.js';
 import { commonGpuKind } from '../src/gpu/runtime/cuda/gpu-kind.js';
 import { checkpointRequirement } from '../src/gpu/runtime/cuda/requirements.js';
@@ -403,6 +404,28 @@ describe('an engine on a GPU that is captured', () => {
   snapshotTest('what else the driver says no to counts as a failure', async () => {
     assert.match(await failsAs('failed', { failsAt: 'unlock', code: 1 }), /CUDA_ERROR_INVALID_VALUE/);
     assert.equal(await failures(), 2);
+    await store.learn(slot, manifest.id, () => ({ failures: 0 }));
+  });
+
+  snapshotTest('a host takes the next slower way, and counts why', async () => {
+    const ways = [
+      [{}, 'restored', undefined],
+      [{ freeBytes: 1000 }, 'fresh', 'no-room'],
+      [{ hangsAt: 'restore' }, 'fresh', 'timeout'],
+      [{ isUnsupported: true }, 'fresh', 'unsupported'],
+    ] as const;
+    for (const [helper, start, reason] of ways) {
+      await using host = createEngineHost({
+        ...{ ...engine, criu, log: silent, start: 'snapshot', restoreTimeoutMs: 3_000 },
+        snapshotPrograms: { engine: ENGINE, helper: checkpointProcess(helper) },
+        spawn: (options) => MemoryEngine.spawnAs(options, {}),
+      });
+      const [picture] = await host.render({ items });
+      assert.ok(picture?.pixels.equals(expected));
+      assert.equal((await host.ready()).start, start);
+      const counted = Object.entries(host.starts.fallbacks).filter(([, count]) => count > 0);
+      assert.deepEqual(counted, reason === undefined ? [] : [[reason, 1]]);
+    }
     await store.learn(slot, manifest.id, () => ({ failures: 0 }));
   });
 

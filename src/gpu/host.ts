@@ -22,6 +22,7 @@ import {
   type HeldForRestore,
   isSnapshotsFault,
   noStarts,
+  type SnapshotPrograms,
   SnapshotStarter,
   type Starts,
 } from './snapshot/starter.js';
@@ -77,6 +78,8 @@ export interface EngineHostOptions {
   readonly snapshotAfterIdleMs?: number;
   /** Default: found in the cache folder or on the PATH. */
   readonly criu?: Criu;
+  /** What is run for snapshots. Default: this package's engine and checkpoint helper. */
+  readonly snapshotPrograms?: SnapshotPrograms;
   readonly observer?: EngineObserver;
   readonly log: Logger;
 }
@@ -575,6 +578,7 @@ function starterOf(options: EngineHostOptions): SnapshotStarter | undefined {
     engine: engineOf(options),
     store: openSnapshotStore({ cacheFolder, folder: options.snapshotFolder, log }),
     ...(criu && { criu }),
+    ...(options.snapshotPrograms && { programs: options.snapshotPrograms }),
     ...(restoreTimeoutMs !== undefined && { restoreTimeoutMs }),
     ...(lockFile !== undefined && { lockFile }),
     ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),

@@ -49,10 +49,17 @@ export interface SnapshotStarterOptions {
   /** Options of a capture, for measurements. */
   readonly capture?: Pick<CaptureOptions, 'warmUps' | 'onStage' | 'timeoutMs'>;
   /** What is run as the engine, and as the checkpoint helper, for tests. Default: those of this package. */
-  readonly programs?: { readonly engine?: string; readonly helper?: readonly string[] };
+  readonly programs?: SnapshotPrograms;
   /** Hears how far a restore is, for measurements. @param pid of the engine */
   readonly onStage?: (stage: RestoreStage, pid: number) => Promise<void> | void;
   readonly log: Logger;
+}
+
+export interface SnapshotPrograms {
+  /** The file of an engine's. */
+  readonly engine?: string;
+  /** The command of a checkpoint helper. */
+  readonly helper?: readonly string[];
 }
 
 /** What is done: CRIU has let the engine go on; its device is restored; CUDA calls go on. */
