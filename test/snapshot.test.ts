@@ -157,7 +157,8 @@ describe('an engine that is restored', () => {
   );
 
   snapshotTest('a memory limit holds for it', async () => {
-    await using host = place.host({ memoryLimitBytes: 1_280 * 1024 * 1024 });
+    // On a busy machine one step of so large a batch takes longer than engines may be silent elsewhere.
+    await using host = place.host({ memoryLimitBytes: 1_280 * 1024 * 1024, stallMs: 600_000 });
     assert.equal((await host.ready()).start, 'restored');
     const batch = (count: number) =>
       Array.from({ length: count }, (_, index) =>
