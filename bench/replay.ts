@@ -30,19 +30,21 @@ const kinds: readonly [string, readonly string[]][] = [
   ['images and batches', paths.filter((path) => /^(image|batch)-/.test(basename(path)))],
 ];
 
-/** Seconds that it took. */
-async function replay(histories: readonly RecordedWorkflow[]): Promise<number> {
+/** Seconds that it took, by the clock and of all threads together. */
+async function replay(histories: readonly RecordedWorkflow[]): Promise<{ wall: number; cpu: number }> {
   const begun = performance.now();
+  const cpuBefore = process.cpuUsage();
   let replayed = 0;
   for await (const { workflowId, difference } of replayAll(sdk, histories)) {
     if (difference) throw new Error(`expected ${workflowId} to replay, got ${difference.message}`);
     replayed++;
   }
   if (replayed !== histories.length) throw new Error(`expected ${histories.length} replays, got ${replayed}`);
-  return (performance.now() - begun) / 1000;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { wall: (performance.now() - begun) / 1000, cpu: (user + system) / 1e6 };
 }
 
-const measured = kinds.map(([name]) => ({ name, seconds: [] as number[], events: 0 }));
+const measured = kinds.map(([name]) => ({ name, seconds: [] as number[], cpu: [] as number[], events: 0 }));
 for (let run = 0; run < runs; run++) {
   for (const [place, [, files]] of kinds.entries()) {
     const read = await Promise.all(files.map(readHistory));
@@ -50,19 +52,22 @@ for (let run = 0; run < runs; run++) {
     const entry = measured[place];
     if (!entry) continue;
     entry.events = histories.reduce((sum, { history }) => sum + (history.events?.length ?? 0), 0);
-    entry.seconds.push(await replay(histories));
+    const { wall, cpu } = await replay(histories);
+    entry.seconds.push(wall);
+    entry.cpu.push(cpu);
   }
 }
 
-const rows = measured.map(({ name, seconds, events }) => {
+const rows = measured.map(({ name, seconds, cpu, events }) => {
   const { median, min, max } = timing(seconds);
   const each = ((median / jobs) * 1000).toFixed(1);
-  return [name, String(events), median.toFixed(1), min.toFixed(1), max.toFixed(1), each];
+  const busy = timing(cpu).median.toFixed(1);
+  return [name, String(events), median.toFixed(1), min.toFixed(1), max.toFixed(1), each, busy];
 });
 await publishSection(
   `Replay of ${jobs} recorded jobs`,
   `node dist/bench/replay.js --jobs ${jobs} --runs ${runs}`,
-  `${table(['histories', 'events', 'seconds, median', 'min', 'max', 'ms a job'], rows)}
+  `${table(['histories', 'events', 'seconds, median', 'min', 'max', 'ms a job', 'seconds of CPU'], rows)}
 
 ${runs} runs of each, in alternation. One worker replays one history after the other; the histories are those of test/histories, in turn. The machine's load before it began was ${load.toFixed(1)}.`,
 );
