@@ -5,12 +5,14 @@ import { describe, test } from 'node:test';
 import { loadDataConverter } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { explain as explainHere } from '../src/cli/explain.js';
 import { describeExplanation } from '../src/cli/explain-report.js';
-import { explain } from '../src/cli/explanation.js';
+import { spansOf } from '../src/cli/explain-spans.js';
+import { explain, totalsOf } from '../src/cli/explanation.js';
 import { readHistory } from '../src/cli/history-file.js';
 import { type RecordedRun, readRun } from '../src/cli/recorded-run.js';
 import { UsageError } from '../src/cli/usage-error.js';
+import type { EngineRecord } from '../src/contract/attempts.js';
 import { EngineCrashed, ERROR_TYPES, StorageUnavailable } from '../src/contract/errors.js';
-import { Explanation } from '../src/contract/explanation.js';
+import { type ExplainedTask, Explanation } from '../src/contract/explanation.js';
 import { remedyOf } from '../src/contract/remedies.js';
 import { runCommand } from './support/command.js';
 import { HISTORIES, recordedHistories } from './support/histories.js';
@@ -185,6 +187,46 @@ describe('what is told of a job with very many attempts', () => {
     assert.match(text, /4 pictures in file:\/\/\/nowhere\/\n/);
     assert.ok(text.split('\n').length < 55);
   });
+});
+
+test('an engine that two images waited for started once, before it drew the first of them', () => {
+  const engine = {
+    ...{
+      instance: '6c0c4b0e-2b7a-4f7e-8f5e-0e8a4cf0a001',
+      start: 'fresh',
+      device: 'cpu',
+      deviceName: 'a CPU',
+    },
+    ...{ readyAt: 3_000, loadMs: 3_000 },
+  } as const;
+  const taskOf = (index: number, startedAt: number): ExplainedTask => ({
+    ...{ run: 0, event: 1, type: 'generate', state: 'done', queue: 'diffusion-gpu.emoji' },
+    ...{ images: [index], seeds: [index], scheduledAt: 1_000, endedAt: startedAt + 500 },
+    attempts: [
+      {
+        ...{ from: 1, to: 1, state: 'done', startedAt, ms: 500, engine },
+        ...{ queueMs: startedAt - 3_000, coldStartMs: 2_000 },
+      },
+    ],
+    stages: { denoiseMs: 500 },
+  });
+  const tasks = [taskOf(0, 3_000), taskOf(1, 3_500)];
+  assert.deepEqual(
+    tasks.map((task) => spansOf(task, 9_000).map(({ kind, from, to }) => [kind, from, to])),
+    [
+      [
+        ['start', 1_000, 3_000],
+        ['steps', 3_000, 3_500],
+      ],
+      [
+        ['start', 1_000, 3_000],
+        ['wait', 3_000, 3_500],
+        ['steps', 3_500, 4_000],
+      ],
+    ],
+  );
+  const { coldStartMs, queueMs } = totalsOf(tasks);
+  assert.deepEqual({ coldStartMs, queueMs }, { coldStartMs: 2_000, queueMs: 500 });
 });
 
 describe('temporal-diffusion explain', () => {

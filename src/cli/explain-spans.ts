@@ -35,11 +35,15 @@ export function spansOf(task: ExplainedTask, now: number): TimeSpan[] {
     at = Math.max(at, to);
   };
   for (const attempt of task.attempts) {
-    const { startedAt, ms = 0, state, coldStartMs = 0 } = attempt;
+    const { startedAt, ms = 0, state, coldStartMs = 0, engine } = attempt;
     if (startedAt === undefined) continue;
-    // An engine's start is the last thing that is waited for.
-    add('wait', startedAt - coldStartMs, attempt);
-    add('start', startedAt, attempt);
+    // Once its engine was up, a task may still have waited for others that it drew first.
+    const readyAt = Math.min(startedAt, engine?.readyAt ?? startedAt);
+    if (coldStartMs > 0) {
+      add('wait', readyAt - coldStartMs, attempt);
+      add('start', readyAt, attempt);
+    }
+    add('wait', startedAt, attempt);
     if (state === 'done') addStages(task, attempt, add);
     else if (state === 'running') add(task.type === 'generate' ? 'steps' : 'other', startedAt + ms, attempt);
     else add('lost', startedAt + ms, attempt);

@@ -364,7 +364,8 @@ function failedItemsOf(runs: readonly RecordedRun[]): Explanation['failedItems']
     .slice(0, MOST_FAILED_ITEMS);
 }
 
-function totalsOf(tasks: readonly ExplainedTask[]): ExplainedTotals {
+/** What all tasks took, together. */
+export function totalsOf(tasks: readonly ExplainedTask[]): ExplainedTotals {
   const totals = {
     drawn: 0,
     attempts: 0,
@@ -378,16 +379,19 @@ function totalsOf(tasks: readonly ExplainedTask[]): ExplainedTotals {
     encodeMs: 0,
     storeMs: 0,
   };
+  /** An engine starts once, however many tasks wait for it. */
+  const starts = new Map<string, number>();
   for (const { type, state, images, attempts, stages } of tasks) {
     if (type === 'generate' && state === 'done') totals.drawn += images.length;
-    for (const { from, to, state, queueMs = 0, coldStartMs = 0 } of attempts) {
+    for (const { from, to, state, queueMs = 0, coldStartMs = 0, engine } of attempts) {
       totals.attempts += to - from + 1;
       if (state === 'failed') totals.failedAttempts += to - from + 1;
       totals.queueMs += queueMs;
-      totals.coldStartMs += coldStartMs;
+      if (engine) starts.set(engine.instance, Math.max(coldStartMs, starts.get(engine.instance) ?? 0));
     }
     for (const [name, ms] of Object.entries(stages ?? {})) totals[name as keyof ExplainedStages] += ms ?? 0;
   }
+  totals.coldStartMs = [...starts.values()].reduce((sum, ms) => sum + ms, 0);
   for (const name of Object.keys(totals) as (keyof typeof totals)[]) {
     totals[name] = Math.round(totals[name] * 10) / 10;
   }
