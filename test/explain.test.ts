@@ -190,7 +190,7 @@ describe('what is told of a job with very many attempts', () => {
 });
 
 test('an engine that two images waited for started once, before it drew the first of them', () => {
-  const engine = {
+  const engine: EngineRecord = {
     ...{
       instance: '6c0c4b0e-2b7a-4f7e-8f5e-0e8a4cf0a001',
       start: 'fresh',
@@ -198,7 +198,7 @@ test('an engine that two images waited for started once, before it drew the firs
       deviceName: 'a CPU',
     },
     ...{ readyAt: 3_000, loadMs: 3_000 },
-  } as const;
+  };
   const taskOf = (index: number, startedAt: number): ExplainedTask => ({
     ...{ run: 0, event: 1, type: 'generate', state: 'done', queue: 'diffusion-gpu.emoji' },
     ...{ images: [index], seeds: [index], scheduledAt: 1_000, endedAt: startedAt + 500 },
