@@ -78,6 +78,12 @@ describe('an engine', () => {
     await host.resume();
     assert.equal(stateOf(host), 'idle');
     assert.ok((await usedBytes(host)) > 6 * MIB);
+    // What a job's history, and metrics, say of the engine.
+    const { start, readyAt, loadMs } = await host.ready();
+    assert.equal(start, 'resumed');
+    assert.ok(readyAt <= Date.now() && loadMs >= 0);
+    const { fresh, restored, resumed } = host.starts;
+    assert.deepEqual({ fresh, restored, resumed }, { fresh: 1, restored: 0, resumed: 3 });
   });
 
   test('finishes its renders before it releases, and refuses those that come before it resumes', async () => {

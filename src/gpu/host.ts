@@ -87,7 +87,7 @@ export interface EngineHostOptions {
 /** Told how engines come and go, for metrics. It must not throw. */
 export interface EngineObserver {
   /** An engine can draw. */
-  started(hello: Hello): void;
+  started(engine: LoadedEngine): void;
   /** One was lost while it started, idled or drew; not one that was asked to end. */
   lost(reason: unknown): void;
 }
@@ -119,7 +119,9 @@ export interface RenderedImage {
 }
 
 /** What an engine said when it was loaded. */
-export interface LoadedEngine extends Hello {
+export interface LoadedEngine extends Omit<Hello, 'start'> {
+  /** How it came to be able to draw the last time. */
+  readonly start: Hello['start'] | 'resumed';
   /** When it did, in milliseconds since 1970. */
   readonly readyAt: number;
 }
@@ -293,6 +295,8 @@ class Host implements EngineHost {
       await this.#withRoom(turn, signal, ROOM_PAUSES_MS, () => engine.resume());
       if (this.#engine !== engine) return;
       this.#advance({ name: 'resumed' });
+      this.starts.resumed++;
+      this.options.observer?.started(engine.hello);
       this.options.log.info({ ms: Math.round(performance.now() - began) }, 'engine resumed');
     } catch (error) {
       if (this.#engine === engine) this.#advance({ name: 'refused' });

@@ -73,7 +73,7 @@ export const METRICS = {
     kind: 'read total',
     unit: '{engine}',
     labels: [...ENGINE, 'kind'],
-    description: 'Engines that came up: cold starts, `fresh` or `restored` from a snapshot',
+    description: 'Engines that came up: `fresh`, `restored` from a snapshot, or `resumed` after a standby',
   },
   engineStartSeconds: {
     name: 'diffusion_engine_start_seconds',
@@ -81,7 +81,8 @@ export const METRICS = {
     unit: 's',
     labels: [...ENGINE, 'kind'],
     buckets: SECONDS,
-    description: "From the start of an engine's process, or of its restoring, until it could draw",
+    description:
+      "From the start of an engine's process, or of its restoring or resuming, until it could draw",
   },
   restoreFallbacks: {
     name: 'diffusion_restore_fallbacks',

@@ -59,10 +59,11 @@ export function observeHost({ host, metrics, ...labels }: ObservedHostOptions): 
   }
 
   const unobserve = metrics.read(async (tell) => {
-    const { fresh, restored, fallbacks } = host.starts;
+    const { fresh, restored, resumed, fallbacks } = host.starts;
     tell('engineReady', isUp() ? 1 : 0, labels);
     tell('engineStarts', fresh, { ...labels, kind: 'fresh' });
     tell('engineStarts', restored, { ...labels, kind: 'restored' });
+    tell('engineStarts', resumed, { ...labels, kind: 'resumed' });
     for (const [reason, times] of Object.entries(fallbacks)) {
       tell('restoreFallbacks', times, { ...labels, reason });
     }

@@ -53,7 +53,7 @@ export class EngineConnection {
     this.#listening = this.#listen(frames);
   }
 
-  /** How it greeted, with the memory that it has for batches since it last resumed. */
+  /** How it greeted, or last resumed. */
   get hello(): LoadedEngine {
     return this.greeting;
   }
@@ -145,8 +145,15 @@ export class EngineConnection {
    * @throws OutOfMemory where there is none, and it stays released; else why the engine is lost
    */
   async resume(): Promise<void> {
+    const began = performance.now();
     const { batchMemory } = await this.#inTime(this.#ask('resume', 'resumed'));
-    this.greeting = { ...this.greeting, ...(batchMemory && { batchMemory }) };
+    this.greeting = {
+      ...this.greeting,
+      start: 'resumed',
+      loadMs: performance.now() - began,
+      readyAt: Date.now(),
+      ...(batchMemory && { batchMemory }),
+    };
   }
 
   /** Whether an engine without work still answers; one that does not is killed. */

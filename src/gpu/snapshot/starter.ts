@@ -26,13 +26,15 @@ import { FALLBACK_REASONS, type FallbackReason, Unusable } from './unusable.js';
 export interface Starts {
   fresh: number;
   restored: number;
+  /** Engines that took their memory again after a standby. */
+  resumed: number;
   /** Fresh starts that should have been restores, by reason. */
   readonly fallbacks: Record<FallbackReason, number>;
 }
 
 export function noStarts(): Starts {
   const fallbacks = Object.fromEntries(FALLBACK_REASONS.map((reason) => [reason, 0]));
-  return { fresh: 0, restored: 0, fallbacks: fallbacks as Record<FallbackReason, number> };
+  return { fresh: 0, restored: 0, resumed: 0, fallbacks: fallbacks as Record<FallbackReason, number> };
 }
 
 export interface SnapshotStarterOptions {
@@ -65,18 +67,21 @@ export interface SnapshotPrograms {
 /** What is done: CRIU has let the engine go on; its device is restored; CUDA calls go on. */
 export type RestoreStage = 'running' | ReturnStage;
 
+/** What is looked at of a greeting. */
+export type Greeted = Pick<Hello, 'graphDigest' | 'model'> & { readonly start: string };
+
 export interface RestoredEngine {
   readonly process: RestoredProcess;
   /** In `performance.now()`'s milliseconds. */
   readonly deadline: number;
   /** Says what came of it: after a greeting, whose sender is checked, or an error. */
-  greeted(hello: Hello): Promise<void>;
+  greeted(hello: Greeted): Promise<void>;
   failed(error: unknown): Promise<Unusable>;
 }
 
 /** What a restored engine said, and what it was restored from. */
 interface Greeting {
-  readonly hello: Hello;
+  readonly hello: Greeted;
   readonly process: RestoredProcess;
   readonly snapshot: Snapshot;
   readonly identity: SnapshotIdentity;
