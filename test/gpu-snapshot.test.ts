@@ -407,6 +407,30 @@ describe('an engine on a GPU that is captured', () => {
     await store.learn(slot, manifest.id, () => ({ failures: 0 }));
   });
 
+  snapshotTest('both ways to start are measured beside a keeper, where the worker has one', async () => {
+    const keeper = await MemoryKeeper.at(join(scratch, 'measured'));
+    let asked = 0;
+    const seeTo = () => {
+      asked++;
+      void keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder });
+      return keeper.socket;
+    };
+    try {
+      const created = await starter({}, { keeper: seeTo }).create({ replace: true, measure: true });
+      assert.ok(created?.experience.measured);
+      ({ slot, manifest } = created);
+      // Two of each.
+      assert.equal(asked, 4);
+      const { holdings } = await keeper.asked((connection) => connection.stats());
+      assert.deepEqual(
+        holdings.map(({ state }) => state),
+        ['loaded', 'loaded', 'loaded'],
+      );
+    } finally {
+      await keeper.kill();
+    }
+  });
+
   snapshotTest('a host takes the next slower way, and counts why', async () => {
     const ways = [
       [{}, 'restored', undefined],

@@ -4,6 +4,7 @@ import { parse } from '../contract/parse.js';
 import { ModelName } from '../contract/request.js';
 import { DeviceName } from '../gpu/engine/device-name.js';
 import { deviceLockFile } from '../gpu/host/device-lock.js';
+import { keeperBeside } from '../gpu/host/keeper-beside.js';
 import { weightOptionsFor } from '../gpu/runtime/weight-options.js';
 import { type SnapshotManifest, sizeOf } from '../gpu/snapshot/manifest.js';
 import { SnapshotStarter } from '../gpu/snapshot/starter.js';
@@ -34,6 +35,7 @@ create:
   --threads N          threads of the CPU runtime (default: all); a worker needs the same
   --stream-buffer MIB, --host-cache GIB
                        how weights get to a GPU; a worker needs the same
+  --keeper on|off      whether a worker has a keeper of a GPU's weights: it is then measured with one (default: on)
   --replace            also where there is one already
 
 prune:
@@ -54,6 +56,7 @@ const Options = z.object({
   threads: z.int().min(1).max(1024).optional(),
   'stream-buffer': z.int().min(1).max(65_536).optional(),
   'host-cache': z.number().positive().max(65_536).optional(),
+  keeper: z.enum(['on', 'off']).default('on'),
   olderThan: z.number().nonnegative().default(30),
   largerThan: z.number().nonnegative().optional(),
 });
@@ -64,7 +67,7 @@ const DAY_MS = 86_400_000;
 /** `temporal-diffusion snapshot`: makes and keeps what workers start from. */
 export async function snapshot(argv: readonly string[]): Promise<void> {
   const names = [
-    ...(['model', 'checkpoint', 'device', 'threads', 'stream-buffer', 'host-cache'] as const),
+    ...(['model', 'checkpoint', 'device', 'threads', 'stream-buffer', 'host-cache', 'keeper'] as const),
     ...(['snapshots', 'older-than', 'larger-than'] as const),
   ];
   const { texts, flags, positionals } = parseArguments(argv, names, ['json', 'replace', 'verbose']);
@@ -128,6 +131,7 @@ async function create(
   const starter = new SnapshotStarter({
     ...{ mode: 'auto', engine, store, log },
     ...(lockFile !== undefined && { lockFile }),
+    ...(options.keeper === 'on' && { keeper: () => keeperBeside({ ...engine, log }) }),
   });
   const interruption = onInterrupt();
   try {

@@ -1,6 +1,5 @@
 import '../async-dispose.js';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { DeviceBusy, DeviceLost, EngineCrashed, OutOfMemory, RenderError } from '../contract/errors.js';
@@ -11,9 +10,9 @@ import { type DeviceLock, deviceLockFile } from './host/device-lock.js';
 import { EngineConnection } from './host/engine-connection.js';
 import { type EngineProcess, type EngineProcessOptions, FreshProcess } from './host/engine-process.js';
 import { type EngineEvent, type EngineState, INITIAL_STATE, transition } from './host/engine-states.js';
+import { keeperBeside } from './host/keeper-beside.js';
 import { ensureKeeper, type KeeperOptions, type KeeperStart } from './host/keeper-process.js';
 import { Residents, type Turn, type Turns } from './host/residents.js';
-import { keeperPlace } from './keeper/place.js';
 import type { Device } from './runtime/session.js';
 import { type WeightOptions, weightOptionsFor } from './runtime/weight-options.js';
 import type { Criu } from './snapshot/criu.js';
@@ -417,23 +416,8 @@ class Host implements EngineHost {
    * @returns its socket; undefined where the engine is to do without
    */
   #keeper(): string | undefined {
-    const { device, checkpoint, model, cacheFolder, weights, keepSeconds, keeperFolder, log } = this.options;
     const start = this.options.startKeeper ?? (this.options.spawn ? undefined : ensureKeeper);
-    if (device === 'cpu' || this.options.keeper === false || !start) return undefined;
-    try {
-      const place = keeperPlace(device, keeperFolder === undefined ? {} : { folder: keeperFolder });
-      const index = Number(device.slice('cuda:'.length));
-      const prepare = { checkpoint: resolve(checkpoint), model, cacheFolder: resolve(cacheFolder) };
-      const logLevel = log.level;
-      void start({ place, index, prepare, weights, keepSeconds, logLevel }).then(
-        (keeper) => log.info({ keeper, log: place.logFile }, 'keeper of the weights'),
-        (error: unknown) => log.warn({ err: error }, 'no keeper could be started'),
-      );
-      return place.socket;
-    } catch (error) {
-      log.warn({ err: error }, 'engines stream their weights themselves: there is no place for a keeper');
-      return undefined;
-    }
+    return this.options.keeper === false || !start ? undefined : keeperBeside(this.options, start);
   }
 
   /**

@@ -48,6 +48,8 @@ export interface SnapshotStarterOptions {
   /** A file that an engine keeps locked while it lives. */
   readonly lockFile?: string;
   readonly memoryLimitBytes?: number;
+  /** Sees to a keeper beside a start that is measured, as hosts do: its socket. Default: there is none. */
+  readonly keeper?: () => string | undefined;
   /** Options of a capture, for measurements. */
   readonly capture?: Pick<CaptureOptions, 'warmUps' | 'onStage' | 'timeoutMs'>;
   /** What is run as the engine, and as the checkpoint helper, for tests. Default: those of this package. */
@@ -280,13 +282,15 @@ export class SnapshotStarter {
     if (experience.measured) return;
     const restored = await this.#forMeasurement();
     const { lockFile, programs } = this.options;
-    const fresh = () =>
-      FreshProcess.spawn({
-        arguments: { ...engine, logLevel: log.level },
+    const fresh = () => {
+      const keeper = this.options.keeper?.();
+      return FreshProcess.spawn({
+        arguments: { ...engine, logLevel: log.level, ...(keeper !== undefined && { keeper }) },
         program: programs?.engine,
         ...(lockFile !== undefined && { lockFile }),
         log,
       });
+    };
     const times = { fresh: [] as number[], restored: [] as number[] };
     for (let round = 0; round < MEASURED_ROUNDS; round++) {
       times.fresh.push(await timeToPicture(fresh, signal));
@@ -304,7 +308,7 @@ export class SnapshotStarter {
 
   async #forMeasurement(): Promise<() => Promise<RestoredProcess>> {
     const starter = new SnapshotStarter({ ...this.options, mode: 'snapshot' });
-    return async () => (await starter.restore()).process;
+    return async () => (await starter.restore({ keeper: this.options.keeper?.() })).process;
   }
 
   /** @throws Unusable */
