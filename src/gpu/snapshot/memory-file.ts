@@ -98,6 +98,8 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string, pid =
     field.number === MM.vmas && field.type === 2 ? [decodeFields(field.value)] : [],
   );
 
+  const bounded = areas.map((area) => ({ ...bounds(area), area })).sort((a, b) => a.start - b.start);
+
   const pages = await open(file(pagesName), 'r');
   const kept = await open(file('pages.new'), 'wx', 0o600);
   const memory = await open(file(MEMORY_FILE), 'wx', 0o600);
@@ -108,7 +110,7 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string, pid =
   let zeroBytes = 0;
   try {
     for (const run of runsOf(entries)) {
-      for (const [area, part] of cutAtAreas(run, areas)) {
+      for (const [area, part] of cutAtAreas(run, bounded)) {
         const isAnonymous = area !== undefined && isPlainAnonymous(area);
         const bytes = await readExactly(pages, part);
         for (const { from, to, isZero } of isAnonymous
@@ -136,7 +138,13 @@ export async function moveIntoMemoryFile(images: string, mappedAs: string, pid =
   }
   mapped = joinNeighbours(mapped);
 
-  const newAreas = areas.flatMap((area) => splitArea(area, mapped, fileId));
+  const inAreas = new Map<Piece['area'], Piece[]>();
+  for (const piece of mapped) {
+    const others = inAreas.get(piece.area);
+    if (others) others.push(piece);
+    else inAreas.set(piece.area, [piece]);
+  }
+  const newAreas = areas.flatMap((area) => splitArea(area, inAreas.get(area) ?? [], fileId));
   await replace(
     file(`mm-${pid}.img`),
     encodeImage({
@@ -194,16 +202,35 @@ function runsOf(entries: readonly Uint8Array[]): Run[] {
   });
 }
 
-function* cutAtAreas(run: Run, areas: readonly Field[][]): Generator<[Field[] | undefined, Run]> {
+/** An area and its bounds, which take long to read out of it. */
+interface Bounded {
+  readonly start: number;
+  readonly end: number;
+  readonly area: Field[];
+}
+
+/** The one that an address is in, of those in the order of their addresses: a GPU's engine has thousands. */
+function areaAt(address: number, areas: readonly Bounded[]): Bounded | undefined {
+  let [low, high] = [0, areas.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((areas[middle] as Bounded).end <= address) low = middle + 1;
+    else high = middle;
+  }
+  const found = areas[low];
+  return found && found.start <= address ? found : undefined;
+}
+
+function* cutAtAreas(run: Run, areas: readonly Bounded[]): Generator<[Field[] | undefined, Run]> {
   let { start, offset } = run;
   const end = start + run.bytes;
   while (start < end) {
-    const area = areas.find((candidate) => bounds(candidate).start <= start && start < bounds(candidate).end);
-    const until = area ? Math.min(end, bounds(area).end) : end;
+    const found = areaAt(start, areas);
+    const until = found ? Math.min(end, found.end) : end;
     // The pages of one run are read as a whole.
     for (let part = start; part < until; part += LARGEST_PART) {
       const bytes = Math.min(LARGEST_PART, until - part);
-      yield [area, { start: part, bytes, offset: offset + (part - start) }];
+      yield [found?.area, { start: part, bytes, offset: offset + (part - start) }];
     }
     offset += until - start;
     start = until;
@@ -284,9 +311,8 @@ function joinRuns(runs: readonly Run[]): Run[] {
 }
 
 /** The area with those pieces of it mapped from the file, and what is left between them as it was. */
-function splitArea(area: Field[], pieces: readonly Piece[], fileId: bigint): Field[][] {
+function splitArea(area: Field[], inside: readonly Piece[], fileId: bigint): Field[][] {
   const { start, end } = bounds(area);
-  const inside = pieces.filter((piece) => piece.area === area);
   if (inside.length === 0) return [area];
   const parts: Field[][] = [];
   let at = start;
