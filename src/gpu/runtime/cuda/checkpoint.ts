@@ -44,13 +44,20 @@ const CHECKPOINTS = {
 const NVML = {
   nvmlInit_v2: [],
   nvmlSystemGetDriverVersion: ['uint8 *', 'uint'],
+  nvmlDeviceGetCount_v2: ['uint32 *'],
+  nvmlDeviceGetHandleByIndex_v2: ['uint', 'uint64 *'],
   nvmlDeviceGetHandleByUUID: ['const char *', 'uint64 *'],
   nvmlDeviceGetMemoryInfo: ['uint64', 'uint64 *'],
+  nvmlDeviceGetName: ['uint64', 'uint8 *', 'uint'],
+  nvmlDeviceGetUUID: ['uint64', 'uint8 *', 'uint'],
+  nvmlDeviceGetPersistenceMode: ['uint64', 'int *'],
 } as const;
 const NVML_LIBRARY = 'libnvidia-ml.so.1';
 const NVML_SUCCESS = 0;
+/** `CUDA_ERROR_NOT_INITIALIZED`. */
+const NOT_INITIALIZED = 3;
 
-type Argument = number | bigint | string | Uint8Array | Int32Array | BigUint64Array;
+type Argument = number | bigint | string | Uint8Array | Int32Array | Uint32Array | BigUint64Array;
 type Functions<Names extends string> = Readonly<
   Record<Names, KoffiFunc<(...args: (Argument | null)[]) => number>>
 >;
@@ -66,10 +73,7 @@ export function openCheckpointDriver(): CheckpointDriver {
   const library = loadCuda();
   const basics = functionsOf(library, BASICS);
   const checkpoints = checkpointsOf(library);
-  const driver = new KoffiCheckpointDriver({ ...basics, ...checkpoints });
-  // A restore needs it too, in the process that asks for one.
-  driver.initialise();
-  return driver;
+  return new KoffiCheckpointDriver({ ...basics, ...checkpoints });
 }
 
 /** Whether the driver of this machine can checkpoint processes. @throws DeviceLost where there is none */
@@ -117,14 +121,26 @@ function kernelDriverVersion(): string | undefined {
 class KoffiCheckpointDriver implements CheckpointDriver {
   /** Undefined where there is none, which is no reason not to go on. */
   readonly #nvml = openNvml();
+  /** The machine's GPU, where it has one only, and all see it: then its numbers are the same to everybody. */
+  readonly #only = process.env.CUDA_VISIBLE_DEVICES === undefined ? this.#nvml?.only() : undefined;
+  #isInitialised = false;
 
   constructor(private readonly functions: Functions<keyof typeof BASICS | keyof typeof CHECKPOINTS>) {}
 
-  initialise(): void {
+  /**
+   * A quarter of a second, which a restore waits for. It needs none where the device is kept awake (persistence mode),
+   * by CUDA's documentation.
+   */
+  #initialise(): void {
+    if (this.#isInitialised) return;
     this.#call('cuInit', 0);
+    this.#isInitialised = true;
   }
 
   device(index: number): GpuFacts {
+    const only = this.#only;
+    if (only && index === 0) return { index, ...only.facts(), driver: this.#driverVersion() };
+    this.#initialise();
     const handle = new Int32Array(1);
     this.#call('cuDeviceGet', handle, index);
     const device = handle[0] ?? 0;
@@ -138,14 +154,18 @@ class KoffiCheckpointDriver implements CheckpointDriver {
     const freeBytes = this.#nvml?.freeBytes(facts.uuid);
     return {
       ...facts,
-      driver: kernelDriverVersion() ?? this.#nvml?.driverVersion() ?? 'unknown',
+      driver: this.#driverVersion(),
       ...(freeBytes !== undefined && { freeBytes }),
     };
   }
 
+  #driverVersion(): string {
+    return kernelDriverVersion() ?? this.#nvml?.driverVersion() ?? 'unknown';
+  }
+
   state(pid: number): ProcessState {
     const state = new Int32Array(1);
-    this.#call('cuCheckpointProcessGetState', pid, state);
+    this.#checkpointCall('cuCheckpointProcessGetState', pid, state);
     const name = PROCESS_STATES[state[0] ?? -1];
     if (!name) throw new Error(`expected a state of CUDA's, got ${state[0]} for process ${pid}`);
     return name;
@@ -154,16 +174,16 @@ class KoffiCheckpointDriver implements CheckpointDriver {
   lock(pid: number, timeoutMs: number): void {
     const args = Buffer.alloc(ARGUMENT_BYTES);
     args.writeUInt32LE(timeoutMs, 0); // timeoutMs
-    this.#call('cuCheckpointProcessLock', pid, args);
+    this.#checkpointCall('cuCheckpointProcessLock', pid, args);
   }
 
   checkpoint(pid: number): void {
-    this.#call('cuCheckpointProcessCheckpoint', pid, Buffer.alloc(ARGUMENT_BYTES));
+    this.#checkpointCall('cuCheckpointProcessCheckpoint', pid, Buffer.alloc(ARGUMENT_BYTES));
   }
 
   restore(pid: number, moved?: { readonly from: string; readonly to: string }): void {
     if (!moved) {
-      this.#call('cuCheckpointProcessRestore', pid, Buffer.alloc(ARGUMENT_BYTES));
+      this.#checkpointCall('cuCheckpointProcessRestore', pid, Buffer.alloc(ARGUMENT_BYTES));
       return;
     }
     // `CUcheckpointGpuPair`: the old UUID, then the new one.
@@ -171,17 +191,31 @@ class KoffiCheckpointDriver implements CheckpointDriver {
     const args = Buffer.alloc(ARGUMENT_BYTES);
     args.writeBigUInt64LE(addressOf(pair), 0); // gpuPairs
     args.writeUInt32LE(1, 8); // gpuPairsCount
-    this.#call('cuCheckpointProcessRestore', pid, args);
+    this.#checkpointCall('cuCheckpointProcessRestore', pid, args);
     // Until here its memory is the driver's to read.
     pair.fill(0);
   }
 
   unlock(pid: number): void {
-    this.#call('cuCheckpointProcessUnlock', pid, Buffer.alloc(ARGUMENT_BYTES));
+    this.#checkpointCall('cuCheckpointProcessUnlock', pid, Buffer.alloc(ARGUMENT_BYTES));
+  }
+
+  #checkpointCall(name: keyof typeof CHECKPOINTS, ...args: Argument[]): void {
+    if (!this.#only?.isPersistent) this.#initialise();
+    const code = this.functions[name](...args);
+    if (code === NOT_INITIALIZED && !this.#isInitialised) {
+      this.#initialise();
+      this.#call(name, ...args);
+    } else {
+      this.#check(name, code, args);
+    }
   }
 
   #call(name: keyof typeof BASICS | keyof typeof CHECKPOINTS, ...args: Argument[]): void {
-    const code = this.functions[name](...args);
+    this.#check(name, this.functions[name](...args), args);
+  }
+
+  #check(name: string, code: number, args: readonly Argument[]): void {
     if (code === CUDA_SUCCESS) return;
     const text = new BigUint64Array(1);
     const isKnown = this.functions.cuGetErrorName(code, text) === CUDA_SUCCESS && text[0];
@@ -190,7 +224,15 @@ class KoffiCheckpointDriver implements CheckpointDriver {
   }
 }
 
+interface OnlyGpu {
+  /** Whether the driver keeps it ready while nobody uses it. */
+  readonly isPersistent: boolean;
+  facts(): Pick<GpuFacts, 'name' | 'uuid' | 'totalBytes' | 'freeBytes'>;
+}
+
 interface Nvml {
+  /** Undefined where there are more, or something of it is not told. */
+  only(): OnlyGpu | undefined;
   freeBytes(uuid: string): number | undefined;
   driverVersion(): string | undefined;
 }
@@ -203,14 +245,36 @@ function openNvml(): Nvml | undefined {
     return undefined;
   }
   if (functions.nvmlInit_v2() !== NVML_SUCCESS) return undefined;
+  const memoryOf = (device: bigint) => {
+    // `nvmlMemory_t`: total, free, used.
+    const memory = new BigUint64Array(3);
+    if (functions.nvmlDeviceGetMemoryInfo(device, memory) !== NVML_SUCCESS) return undefined;
+    return { totalBytes: Number(memory[0]), freeBytes: Number(memory[1]) };
+  };
+  const textOf = (call: 'nvmlDeviceGetName' | 'nvmlDeviceGetUUID', device: bigint) => {
+    const text = Buffer.alloc(96);
+    return functions[call](device, text, text.length) === NVML_SUCCESS ? textIn(text) : undefined;
+  };
   return {
+    only() {
+      const count = new Uint32Array(1);
+      const handle = new BigUint64Array(1);
+      if (functions.nvmlDeviceGetCount_v2(count) !== NVML_SUCCESS || count[0] !== 1) return undefined;
+      if (functions.nvmlDeviceGetHandleByIndex_v2(0, handle) !== NVML_SUCCESS) return undefined;
+      const device = handle[0] ?? 0n;
+      const name = textOf('nvmlDeviceGetName', device);
+      const uuid = textOf('nvmlDeviceGetUUID', device);
+      const total = memoryOf(device)?.totalBytes;
+      if (name === undefined || uuid === undefined || total === undefined) return undefined;
+      const mode = new Int32Array(1);
+      const isPersistent =
+        functions.nvmlDeviceGetPersistenceMode(device, mode) === NVML_SUCCESS && mode[0] === 1;
+      return { isPersistent, facts: () => ({ name, uuid, totalBytes: total, ...memoryOf(device) }) };
+    },
     freeBytes(uuid) {
       const handle = new BigUint64Array(1);
       if (functions.nvmlDeviceGetHandleByUUID(uuid, handle) !== NVML_SUCCESS) return undefined;
-      // `nvmlMemory_t`: total, free, used.
-      const memory = new BigUint64Array(3);
-      if (functions.nvmlDeviceGetMemoryInfo(handle[0] ?? 0n, memory) !== NVML_SUCCESS) return undefined;
-      return Number(memory[1]);
+      return memoryOf(handle[0] ?? 0n)?.freeBytes;
     },
     driverVersion() {
       const text = Buffer.alloc(80);
