@@ -5,12 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { InputsThread } from '../src/gpu/engine/inputs-thread.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
+import { warmUpInputs } from '../src/gpu/engine/warm-up.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
+import { Ort, type OrtSessionOptions } from '../src/gpu/runtime/cuda/ort.js';
 import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
-import type { Runtime } from '../src/gpu/runtime/session.js';
+import { pipelineGraphs } from '../src/gpu/runtime/pipeline-graphs.js';
+import type { Inputs, Runtime, Session } from '../src/gpu/runtime/session.js';
 import { SPANS, type Span } from '../src/gpu/spans.js';
 import { memoryRuntime } from './support/device-runtime.js';
 import { diskFolder } from './support/disk-folder.js';
@@ -71,6 +75,35 @@ describe('pictures drawn over streamed weights', () => {
       }
     });
   }
+
+  test('a session is warmed up as soon as it is made, while another is still on its way', async (t) => {
+    const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder });
+    const graphs = pipelineGraphs(checkpoint, buildGraphs(checkpoint, FLOAT32));
+    const thread = new InputsThread(checkpoint);
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }));
+    let warm = () => {};
+    const isWarm = new Promise<void>((resolve) => {
+      warm = resolve;
+    });
+    const { createSession } = Ort.prototype;
+    t.mock.method(Ort.prototype, 'createSession', async function (this: Ort, options: OrtSessionOptions) {
+      if (options.graph === graphs[1].bytes) await isWarm;
+      return createSession.call(this, options);
+    });
+    try {
+      const warmUps = warmUpInputs(checkpoint, thread);
+      const told: Session[] = [];
+      const sessions = await runtime.open(graphs, (session, index) => {
+        told[index] = session;
+        const warmingUp = session.warmUp(warmUps[index] as () => Promise<Inputs>);
+        if (index === 2) warmingUp.then(warm);
+      });
+      assert.deepEqual(told, sessions);
+    } finally {
+      await runtime.close();
+      await thread.close();
+    }
+  });
 
   test('what was released and taken again draws the same', async () => {
     const driver = new MemoryDriver({ isShared: true });

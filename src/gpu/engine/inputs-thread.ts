@@ -47,6 +47,7 @@ export class InputsThread {
   readonly #worker: Worker;
   readonly #calls: ThreadCalls<Request, Made>;
   readonly #ready: Promise<void>;
+  #lastRotary: { readonly key: string; readonly tables: Promise<RotaryTables> } | undefined;
 
   constructor({ folder, card }: Pick<Checkpoint, 'folder' | 'card'>) {
     const source: TokenizerSource = { folder, card: { maxTokens: card.maxTokens } };
@@ -91,8 +92,14 @@ export class InputsThread {
     return (await this.#calls.call({ type: 'noise', ...request })) as Float32Array;
   }
 
-  async rotary(request: Omit<RotaryRequest, 'type'>): Promise<RotaryTables> {
-    return (await this.#calls.call({ type: 'rotary', ...request })) as RotaryTables;
+  /** Those of the last size are kept: the warm-up and the first render are of one size, mostly. */
+  rotary(request: Omit<RotaryRequest, 'type'>): Promise<RotaryTables> {
+    const { textTokens, rows, columns } = request;
+    const key = `${textTokens} ${rows} ${columns}`;
+    if (this.#lastRotary?.key === key) return this.#lastRotary.tables;
+    const tables = this.#calls.call({ type: 'rotary', ...request }) as Promise<RotaryTables>;
+    this.#lastRotary = { key, tables };
+    return tables;
   }
 
   async close(): Promise<void> {

@@ -10,22 +10,23 @@ import {
   type DeviceMemory,
   floatTensor,
   type HeldTensor,
+  type Inputs,
   integerTensor,
   type Release,
   type Runtime,
   readOutput,
   releaseAll,
   type Session,
-  type Tensor,
 } from '../runtime/session.js';
 import { inSpan } from '../spans.js';
 import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
 import { decodeLatents, mostPixels } from './decode.js';
 import { InputsThread } from './inputs-thread.js';
-import type { RotaryTables } from './latents.js';
 import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
+import { type BatchShape, tokenPlaces } from './token-places.js';
 import type { EncodedPrompt } from './tokenizer.js';
+import { warmUpInputs } from './warm-up.js';
 
 export interface PipelineOptions {
   /** The checkpoint's folder. */
@@ -129,11 +130,9 @@ export async function openPipeline(
   const tokenizerReady = inSpan('tokenizer', () => thread.ready());
   tokenizerReady.catch(() => {});
   try {
-    const { sessions, digest } = await openSessions(checkpoint, runtime, cacheFolder);
+    const { sessions, digest, memory } = await openSessions(checkpoint, runtime, cacheFolder, thread);
     await tokenizerReady;
-    const pipeline = new Flux2Klein(checkpoint, thread, runtime, sessions, digest);
-    pipeline.warmUp();
-    return pipeline;
+    return new Flux2Klein(checkpoint, thread, runtime, sessions, digest, memory);
   } catch (error) {
     await thread.close();
     throw error;
@@ -144,28 +143,28 @@ async function openSessions(
   checkpoint: Checkpoint,
   runtime: Runtime,
   cacheFolder: string,
-): Promise<{ sessions: Sessions; digest: string }> {
+  thread: InputsThread,
+): Promise<{ sessions: Sessions; digest: string; memory: DeviceMemory | undefined }> {
   const graphs = await inSpan('graphs', () =>
     loadGraphs(checkpoint, { cacheFolder, compute: runtime.compute }),
   );
-  const opened = await runtime.open(pipelineGraphs(checkpoint, graphs));
+  const warmUps = warmUpInputs(checkpoint, thread);
+  let memory: DeviceMemory | undefined;
+  const opened = await runtime.open(pipelineGraphs(checkpoint, graphs), (session, index) => {
+    // Weights have their place by now, and no run has taken any yet.
+    memory ??= runtime.memory();
+    // At once, and not when all are there. What is wrong with a session is told to whoever draws with it.
+    session.warmUp(warmUps[index] as () => Promise<Inputs>).catch(() => {});
+  });
   const [textEncoder, transformer, vaeDecoder] = opened;
   if (!textEncoder || !transformer || !vaeDecoder) throw new Error('expected a session for every graph');
-  return { sessions: { textEncoder, transformer, vaeDecoder }, digest: graphs.digest };
+  return { sessions: { textEncoder, transformer, vaeDecoder }, digest: graphs.digest, memory };
 }
 
 type Sessions = Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Session>>;
 
-/** A batch's size in the model's terms. */
-interface BatchShape {
-  readonly batch: number;
-  readonly rows: number;
-  readonly columns: number;
-}
-
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
-  #lastTables: { readonly key: string; readonly tables: Promise<RotaryTables> } | undefined;
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
   #batchMemory: BatchMemory | undefined;
 
@@ -175,8 +174,9 @@ class Flux2Klein implements Pipeline {
     private readonly runtime: Runtime,
     private readonly sessions: Sessions,
     readonly graphDigest: string,
+    memory: DeviceMemory | undefined,
   ) {
-    this.#lookAtMemory();
+    this.#planFrom(memory);
   }
 
   get batchMemory(): BatchMemory | undefined {
@@ -205,31 +205,6 @@ class Flux2Klein implements Pipeline {
 
   lost(): Promise<never> {
     return this.runtime.lost();
-  }
-
-  /** Runs every session once at the default size while weights are still on their way. */
-  warmUp(): void {
-    const { textEncoder, transformer, vaeDecoder } = this.sessions;
-    const { maxTokens, unit, defaultHeight, defaultWidth } = this.card;
-    const { in_channels: channels, joint_attention_dim: embedding } = this.checkpoint.transformer.config;
-    const shape = { batch: 1, rows: defaultHeight / unit, columns: defaultWidth / unit };
-    const tokens = shape.rows * shape.columns;
-    const zeros = (...dims: number[]) =>
-      floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims);
-    const text = integerTensor(new Array(maxTokens).fill(1), [1, maxTokens]);
-    const warmUps = [
-      textEncoder.warmUp(async () => ({ input_ids: text, attention_mask: text })),
-      transformer.warmUp(async () => ({
-        ...(await this.#placesOf(shape)),
-        hidden_states: zeros(1, tokens, channels),
-        encoder_hidden_states: zeros(1, maxTokens, embedding),
-        timestep: floatTensor(Float32Array.of(1), [1]),
-        step: floatTensor(Float32Array.of(-1), [1]),
-      })),
-      vaeDecoder.warmUp(async () => ({ latents: zeros(1, shape.rows, shape.columns, channels) })),
-    ];
-    // What is wrong with a session is told to whoever draws with it.
-    void Promise.allSettled(warmUps);
   }
 
   async render(items: readonly RenderItem[], hooks: RenderHooks, trace: Trace = {}): Promise<RenderedItem[]> {
@@ -295,7 +270,7 @@ class Flux2Klein implements Pipeline {
 
   async resume(): Promise<void> {
     await this.runtime.resume();
-    this.#lookAtMemory();
+    this.#planFrom(this.runtime.memory());
   }
 
   async close(): Promise<void> {
@@ -304,9 +279,8 @@ class Flux2Klein implements Pipeline {
     await this.runtime.close();
   }
 
-  /** When weights have their place, and no run has taken any yet. */
-  #lookAtMemory(): void {
-    const memory = this.runtime.memory();
+  /** @param memory when weights have their place, and no run has taken any yet */
+  #planFrom(memory: DeviceMemory | undefined): void {
     this.#batchMemory = memory && {
       freeBytes: memory.freeBytes,
       ...transformerBatchMemory(this.checkpoint.transformer.config, {
@@ -407,35 +381,13 @@ class Flux2Klein implements Pipeline {
     }
   }
 
-  /** Where every token is, for the transformer. */
-  async #placesOf(shape: BatchShape): Promise<Record<string, Tensor>> {
-    const rotary = await this.#rotaryTables(shape);
-    const half = this.checkpoint.transformer.config.attention_head_dim / 2;
-    const row = Array.from({ length: rotary.tokens }, (_, token) => token);
-    return {
-      rope_cos: floatTensor(rotary.cos, [rotary.tokens, half]),
-      rope_sin: floatTensor(rotary.sin, [rotary.tokens, half]),
-      positions: integerTensor(new Array(shape.batch).fill(row).flat(), [shape.batch, rotary.tokens]),
-    };
-  }
-
-  /** Those of the last size are kept: the warm-up and the first render are of one size, mostly. */
-  #rotaryTables({ rows, columns }: BatchShape): Promise<RotaryTables> {
-    const key = `${rows} × ${columns}`;
-    if (this.#lastTables?.key === key) return this.#lastTables.tables;
-    const { config } = this.checkpoint.transformer;
-    const tables = this.thread.rotary({ config, textTokens: this.card.maxTokens, rows, columns });
-    this.#lastTables = { key, tables };
-    return tables;
-  }
-
-  /** The same, where the runtime computes. Kept for the next render: most are of the size of the last one. */
+  /** Where tokens are, for the transformer. Kept for the next render: most are of the size of the last one. */
   async #places(shape: BatchShape): Promise<Readonly<Record<string, HeldTensor>>> {
     const key = JSON.stringify(shape);
     if (this.#lastPlaces?.key === key) return this.#lastPlaces.held;
     this.#forgetPlaces();
     const held: Record<string, HeldTensor> = {};
-    for (const [name, tensor] of Object.entries(await this.#placesOf(shape))) {
+    for (const [name, tensor] of Object.entries(await tokenPlaces(this.checkpoint, this.thread, shape))) {
       held[name] = await this.runtime.hold(tensor);
     }
     this.#lastPlaces = { key, held };

@@ -10,9 +10,9 @@ export function openCpuRuntime(threads: number): Runtime {
     device: 'cpu',
     compute: FLOAT32,
     deviceName: cpus()[0]?.model ?? 'unknown processor',
-    async open(graphs) {
+    async open(graphs, onOpened) {
       const opened: Session[] = [];
-      for (const graph of graphs) {
+      for (const [index, graph] of graphs.entries()) {
         const session = await createSession(graph, threads);
         sessions.push(session);
         opened.push({
@@ -20,6 +20,7 @@ export function openCpuRuntime(threads: number): Runtime {
           run: (inputs) => run(session, inputs),
           warmUp: async () => {},
         });
+        onOpened?.(opened[index] as Session, index);
       }
       return opened;
     },

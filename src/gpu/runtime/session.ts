@@ -83,9 +83,13 @@ export interface Runtime {
   /**
    * One session for each graph. A runtime that moves weights moves them in this order, and goes on doing so after
    * this has resolved.
+   * @param onOpened told of each session as soon as it is made, when others may still be on their way
    * @throws Error with ONNX Runtime's own message where it refuses a graph
    */
-  open(graphs: readonly RuntimeGraph[]): Promise<Session[]>;
+  open(
+    graphs: readonly RuntimeGraph[],
+    onOpened?: (session: Session, index: number) => void,
+  ): Promise<Session[]>;
   /** Resolves when all weights are in place. @throws what kept them from it, their release among it */
   loaded(): Promise<void>;
   /**

@@ -123,7 +123,10 @@ export class DeviceRuntime implements Runtime {
     return this.options.driver.facts.name;
   }
 
-  async open(graphs: readonly RuntimeGraph[]): Promise<Session[]> {
+  async open(
+    graphs: readonly RuntimeGraph[],
+    onOpened?: (session: Session, index: number) => void,
+  ): Promise<Session[]> {
     const { ort, provider, threads } = this.options;
     await this.#takeRoom(graphs);
     this.#load();
@@ -140,7 +143,9 @@ export class DeviceRuntime implements Runtime {
         }),
       );
       component.opened = created;
-      return new DeviceSession(name, await created, () => component.ready, component.turns, this);
+      const session = new DeviceSession(name, await created, () => component.ready, component.turns, this);
+      onOpened?.(session, index);
+      return session;
     });
     for (const opened of await Promise.allSettled(opening)) {
       if (opened.status === 'fulfilled') this.#sessions.push(opened.value);
