@@ -75,6 +75,8 @@ export const ResultsFile = z.object({
   batches: z.array(BatchTiming).optional(),
   cold: z.array(ColdStart).optional(),
   start: Start.optional(),
+  /** Of `outlive.ts`: samples by what was measured, milliseconds but where the name says otherwise. */
+  figures: z.record(z.string(), Samples).optional(),
   /** By stage: why it has no figures, or not all. */
   failures: z.record(z.string(), z.string()).default({}),
 });
@@ -92,6 +94,11 @@ export class ResultsStore {
     const text = await readFile(file, 'utf8').catch(() => '{}');
     await mkdir(dirname(file), { recursive: true });
     return new ResultsStore(file, ResultsFile.parse(JSON.parse(text)));
+  }
+
+  /** Of one thing, in the place of those that there were. */
+  async setFigure(name: string, samples: readonly number[]): Promise<void> {
+    await this.set({ figures: { ...this.results.figures, [name]: [...samples] } });
   }
 
   async set(changes: Partial<Results>): Promise<void> {

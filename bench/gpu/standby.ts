@@ -20,7 +20,9 @@ import { Residents } from '../../src/gpu/host/residents.js';
 import { createEngineHost, type EngineHost, type EngineHostOptions } from '../../src/gpu/host.js';
 import { publishSection, table, timing } from '../report.js';
 import { makeCheckpoint } from './checkpoints.js';
-import { itemsOf, type Lab, milliseconds, openLabDriver, STEPS } from './lab.js';
+import { itemsOf, STEPS } from './lab.js';
+import { differences, sampleStandby, sampleTurns } from './standby-samples.js';
+import { takeAllBut } from './take-memory.js';
 
 const { values } = parseArgs({
   options: {
@@ -62,14 +64,6 @@ function hostOf(model: string, checkpoint: string, options: Partial<EngineHostOp
   });
 }
 
-const draw = (host: EngineHost) => host.render({ items: itemsOf(size, 1) });
-
-/** Of the whole device, by whomever; 0 on the CPU. */
-async function usedBytes(host: EngineHost): Promise<number> {
-  const { deviceMemory } = await host.stats();
-  return deviceMemory ? deviceMemory.totalBytes - deviceMemory.freeBytes : 0;
-}
-
 const row = (what: string, samples: readonly number[], unit = 'ms', digits = 0) => {
   const { median, min, max, runs } = timing(samples);
   const [mid, least, most] = [median, min, max].map((value) => value.toFixed(digits)) as [
@@ -79,31 +73,17 @@ const row = (what: string, samples: readonly number[], unit = 'ms', digits = 0) 
   ];
   return [what, `${mid} ${unit}`, `${least}–${most}`, String(runs)];
 };
-const differences = (values: readonly number[], others: readonly number[]) =>
-  values.map((value, index) => value - (others[index] ?? 0));
 const gigabytes = (bytes: readonly number[]) => bytes.map((each) => each / 1e9);
 const HEADER = ['', 'median', 'range', 'runs'];
 
 async function standby(checkpoint: string): Promise<string> {
   const host = hostOf('klein', checkpoint);
   try {
-    for (let warmUp = 0; warmUp < 2; warmUp++) await draw(host);
-    const samples = { release: [], resume: [], first: [], warm: [], text: [], held: [], left: [] } as Record<
-      'release' | 'resume' | 'first' | 'warm' | 'text' | 'held' | 'left',
-      number[]
-    >;
-    for (let run = 0; run < runs; run++) {
-      samples.held.push(await usedBytes(host));
-      samples.release.push(await milliseconds(() => host.release()));
-      samples.left.push(await usedBytes(host));
-      const began = performance.now();
-      samples.resume.push(await milliseconds(() => host.resume()));
-      const [image] = await draw(host);
-      samples.first.push(performance.now() - began);
-      samples.text.push(image?.stages.textMs ?? 0);
-      samples.warm.push(await milliseconds(() => draw(host)));
-    }
-    const { release, resume, first, warm, text, held, left } = samples;
+    const { release, resume, first, warm, text, heldBytes, leftBytes } = await sampleStandby(
+      host,
+      size,
+      runs,
+    );
     return table(HEADER, [
       row('release', release),
       row('resume, until it is answered', resume),
@@ -111,8 +91,8 @@ async function standby(checkpoint: string): Promise<string> {
       row('… of that until the text is encoded', text),
       row('one warm picture', warm),
       row('standby → first picture, less one warm picture', differences(first, warm)),
-      row('memory of the device in use, warm', gigabytes(held), 'GB', 2),
-      row('… in standby', gigabytes(left), 'GB', 2),
+      row('memory of the device in use, warm', gigabytes(heldBytes), 'GB', 2),
+      row('… in standby', gigabytes(leftBytes), 'GB', 2),
     ]);
   } finally {
     await host.close();
@@ -124,19 +104,16 @@ async function turns(checkpoints: readonly string[]): Promise<string> {
   const hosts = checkpoints.map((checkpoint, index) => hostOf(`model-${index}`, checkpoint, { residents }));
   try {
     for (const host of hosts) {
-      for (let warmUp = 0; warmUp < 2; warmUp++) await draw(host);
+      for (let warmUp = 0; warmUp < 2; warmUp++) await host.render({ items: itemsOf(size, 1) });
     }
     const [first] = hosts as [EngineHost];
-    await using ballast = await takeAllBut(first, values.budget);
-    const swapped: number[] = [];
-    const warm: number[] = [];
-    const used: number[] = [];
-    for (let turn = 0; turn < 2 * runs; turn++) {
-      const host = hosts[turn % hosts.length] as EngineHost;
-      swapped.push(await milliseconds(() => draw(host)));
-      warm.push(await milliseconds(() => draw(host)));
-      used.push((await usedBytes(host)) - ballast.bytes);
-    }
+    await using ballast = await takeAllBut(
+      device,
+      first,
+      values.budget === undefined ? undefined : Number(values.budget) * 1e9,
+    );
+    const { swapped, warm, usedBytes } = await sampleTurns(hosts, size, 2 * runs);
+    const used = usedBytes.map((bytes) => bytes - ballast.bytes);
     const rows = [
       row('a picture by the model in standby', swapped),
       row('one warm picture', warm),
@@ -147,26 +124,6 @@ async function turns(checkpoints: readonly string[]): Promise<string> {
   } finally {
     await Promise.all(hosts.map((host) => host.close()));
   }
-}
-
-/** Takes the device's memory, but for so many GB: what others have counts among these. */
-async function takeAllBut(
-  host: EngineHost,
-  budget: string | undefined,
-): Promise<AsyncDisposable & { readonly bytes: number }> {
-  if (budget === undefined || device === 'cpu') return { bytes: 0, [Symbol.asyncDispose]: async () => {} };
-  const lab: Lab = { checkpoint: '', device, cacheFolder, threads: 1, sizes: [], batches: [], runs };
-  const { deviceMemory } = await host.stats();
-  const driver = await openLabDriver(lab);
-  const bytes = Math.max(1, (deviceMemory?.totalBytes ?? 0) - Number(budget) * 1e9);
-  const buffer = driver.allocate(bytes);
-  return {
-    bytes,
-    async [Symbol.asyncDispose]() {
-      buffer.close();
-      driver.close();
-    },
-  };
 }
 
 const one = await checkpointOf(values.checkpoint, values.shape);

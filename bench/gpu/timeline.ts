@@ -56,10 +56,15 @@ function ofNames(names: RegExp, label: string, component: string): Row {
 }
 
 const ROWS: readonly Row[] = [
+  ofKind('keeper-process', 'keeper'),
+  ofKind('keeper-read', 'keeper reads', true),
+  ofKind('keeper-copy', 'keeper copies', true),
+  ofKind('restore', 'restore'),
   ofNames(/^(node|modules|checkpoint|device|graphs|tokenizer)$/, 'process', 'other'),
   ofKind('read', 'reads', true),
   ofKind('copy', 'to the device', true),
   ofKind('session', 'sessions'),
+  ofKind('keeper', 'awaits keeper'),
   ofKind('warm-up', 'warm-up'),
   ofNames(/^text$/, 'text', 'text_encoder'),
   ofNames(/^step /, 'steps', 'transformer'),

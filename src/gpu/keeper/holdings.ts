@@ -7,6 +7,7 @@ import { WeightArena } from '../runtime/cuda/weight-arena.js';
 import type { WeightLayout } from '../runtime/cuda/weight-layout.js';
 import { type WantedWeights, weightsKey } from '../runtime/cuda/weight-source.js';
 import { streamWeights } from '../runtime/cuda/weight-stream.js';
+import { tellSpan } from '../spans.js';
 import { type HoldingEvent, type HoldingState, nextHoldingState } from './keeper-states.js';
 
 export interface HoldingsOptions {
@@ -272,9 +273,10 @@ export class Holdings {
       driver,
       alive.map(({ arena }) => arena),
       {
-        onProgress: ({ component, kind, bytes }) => {
+        onProgress: ({ component, kind, ...span }) => {
           const holding = byName.get(component);
-          if (holding && kind === 'copy') holding.streamedBytes += bytes;
+          if (holding && kind === 'copy') holding.streamedBytes += span.bytes;
+          tellSpan(() => ({ name: `${kind} ${component}`, ...span }));
         },
         ...(bufferBytes !== undefined && { bufferBytes }),
         ...(cache && { cache }),

@@ -8,6 +8,7 @@ import type { CudaDriver } from '../runtime/cuda/driver.js';
 import { exitNow } from '../runtime/cuda/exit-now.js';
 import { tryLock } from '../runtime/cuda/file-lock.js';
 import { HostCache } from '../runtime/cuda/host-cache.js';
+import { inSpan } from '../spans.js';
 import type { KeeperArguments } from './arguments.js';
 import { Holdings } from './holdings.js';
 import { readPrepared, weightsOf } from './plan.js';
@@ -76,10 +77,11 @@ export async function runKeeper(
   });
   await server.listen(options.socket);
   // A device takes a while to open, on threads of its own.
-  const reading = options.prepare && readPrepared(options.prepare);
+  const { prepare: first } = options;
+  const reading = first && inSpan('checkpoint', () => readPrepared(first));
   reading?.catch(() => {});
   try {
-    const { driver, compute } = await openDevice();
+    const { driver, compute } = await inSpan('device', openDevice);
     if (!driver.facts.canShare) {
       throw new DeviceLost(`${driver.facts.name}: its driver can't share memory between processes`);
     }

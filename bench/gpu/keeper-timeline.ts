@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { cp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
+import { FreshProcess } from '../../src/gpu/host/engine-process.js';
+import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
+import type { Criu } from '../../src/gpu/snapshot/criu.js';
+import type { EngineDescription } from '../../src/gpu/snapshot/identity.js';
+import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
+import { openSnapshotStore } from '../../src/gpu/snapshot/store.js';
+import { DRY_PROGRAMS, dryKeeper, type Engines } from './engines.js';
+import { itemsOf } from './lab.js';
+import type { Start } from './results.js';
+import { TRACED_FILE, type Traced, TracedSpan } from './traced.js';
+
+const PROGRAM = fileURLToPath(new URL('traced-process.js', import.meta.url));
+const module = (path: string) => new URL(path, import.meta.url).href;
+const PATIENCE_MS = 60_000;
+
+export interface TracedStartOptions {
+  readonly engine: EngineDescription;
+  readonly engines: Engines;
+  /** Where there is none, the engine starts fresh. */
+  readonly criu: Criu | undefined;
+  readonly size: number;
+  readonly isDry: boolean;
+  readonly log: Logger;
+}
+
+/**
+ * One start as a worker's, of a keeper and an engine that is restored beside it, each telling what it does when. It has
+ * a cache folder of its own, so that nobody else is restored from engines that write things down.
+ */
+export async function tracedKeeperStart(options: TracedStartOptions): Promise<Start> {
+  const { engines, criu, size, isDry, log } = options;
+  const cacheFolder = await cacheCopy(options.engine.cacheFolder, 'traced');
+  const engine = { ...options.engine, cacheFolder };
+  const file = join(cacheFolder, 'spans.jsonl');
+  const traced: Traced = {
+    file,
+    engine: isDry ? new URL(`file://${DRY_PROGRAMS.engine}`).href : module('../../src/gpu/engine/main.js'),
+    keeper: isDry ? new URL(`file://${dryKeeper().file}`).href : module('../../src/gpu/keeper/main.js'),
+  };
+  await writeFile(join(cacheFolder, TRACED_FILE), JSON.stringify(traced));
+  const restoring: Start['spans'] = [];
+  const programs = { engine: PROGRAM, ...(isDry && { helper: DRY_PROGRAMS.helper }) };
+  let last = Date.now();
+  const stage = (name: string) => {
+    const now = Date.now();
+    restoring.push({ name: `restore ${name}`, from: last, to: now });
+    last = now;
+  };
+  const starter =
+    criu &&
+    new SnapshotStarter({
+      ...{ mode: 'snapshot', engine, criu, programs, log, restoreTimeoutMs: PATIENCE_MS },
+      store: openSnapshotStore({ cacheFolder, log }),
+      capture: { warmUps: () => itemsOf(size, 1) },
+      onStage: (name) => stage(name === 'running' ? 'CRIU' : name),
+    });
+  await starter?.create({ replace: true });
+
+  const start = async (): Promise<{ began: number; ended: number }> => {
+    await engines.endKeeper();
+    await writeFile(file, '');
+    restoring.length = 0;
+    const began = Date.now();
+    last = began;
+    const { place } = engines;
+    const index = Number(engine.device.slice('cuda:'.length));
+    const { checkpoint, model } = engine;
+    const keeper = ensureKeeper({
+      ...{ place, index, logLevel: 'info', prepare: { checkpoint, model, cacheFolder } },
+      program: { file: PROGRAM, rest: isDry ? dryKeeper().rest : [] },
+    });
+    const process = starter
+      ? (await starter.restore({ keeper: place.socket })).process
+      : await FreshProcess.spawn({
+          arguments: { ...engine, keeper: place.socket, logLevel: 'warn' },
+          program: PROGRAM,
+          log,
+        });
+    try {
+      const connection = await EngineConnection.greet(process, performance.now() + PATIENCE_MS, {
+        ...{ stallMs: PATIENCE_MS, cancelGraceMs: PATIENCE_MS, onLost: () => {} },
+      });
+      stage('greeting');
+      await connection.render({ items: itemsOf(size, 1) });
+      const ended = Date.now();
+      await keeper;
+      return { began, ended };
+    } finally {
+      await process.kill();
+      await engines.endKeeper();
+    }
+  };
+  // The first restore reads and checks what later ones know.
+  if (starter) await start();
+  const { began, ended } = await start();
+  const told = readFileSync(file, 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => TracedSpan.parse(JSON.parse(line)));
+  const spans = told
+    .map(({ who, ...span }) => (who === 'engine' ? span : { ...span, name: keepersName(span.name) }))
+    .concat(restoring)
+    .filter(({ to }) => to >= began)
+    .map((span) => ({ ...span, from: Math.max(0, span.from - began), to: span.to - began }));
+  return { size, firstPictureMs: ended - began, spans };
+}
+
+/** A row of its own in the picture. */
+function keepersName(name: string): string {
+  return /^(read|copy) /.test(name) ? `keeper-${name}` : `keeper-process ${name}`;
+}
+
+/** What is known of the checkpoint, without snapshots, for engines whose snapshots are others'. */
+export async function cacheCopy(folder: string, name: string): Promise<string> {
+  const copy = `${folder}-${name}`;
+  await rm(copy, { recursive: true, force: true });
+  await cp(folder, copy, {
+    recursive: true,
+    filter: (path) => !/\/(snapshots|snapshot-state|locks)$/.test(path),
+  });
+  return copy;
+}

@@ -1,0 +1,32 @@
+/*
+ * An engine or a keeper, with the arguments of either, that writes down what it spends its time on: a line a span, in
+ * milliseconds since 1970, into the file that `traced.json` in its cache folder names. `keeper-timeline.ts` starts it.
+ */
+import { subscribe } from 'node:diagnostics_channel';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SPANS, type Span } from '../../src/gpu/spans.js';
+import { TRACED_FILE, Traced, type TracedSpan } from './traced.js';
+
+const { cacheFolder, prepare } = JSON.parse(process.argv[2] ?? '{}') as {
+  cacheFolder?: string;
+  prepare?: { cacheFolder: string };
+};
+const traced = Traced.parse(
+  JSON.parse(readFileSync(join(cacheFolder ?? prepare?.cacheFolder ?? '', TRACED_FILE), 'utf8')),
+);
+const who = prepare ? 'keeper' : 'engine';
+subscribe(SPANS, (told) => {
+  const { name, from, to, bytes } = told as Span;
+  // Not once for all: a restored process has another clock than the one that was captured.
+  const origin = Date.now() - performance.now();
+  const span: TracedSpan = {
+    who,
+    name,
+    from: from + origin,
+    to: to + origin,
+    ...(bytes !== undefined && { bytes }),
+  };
+  appendFileSync(traced.file, `${JSON.stringify(span)}\n`);
+});
+await import(traced[who]);
