@@ -104,16 +104,18 @@ export async function tracedKeeperStart(options: TracedStartOptions): Promise<St
     .filter(Boolean)
     .map((line) => TracedSpan.parse(JSON.parse(line)));
   const spans = told
-    .map(({ who, ...span }) => (who === 'engine' ? span : { ...span, name: keepersName(span.name) }))
+    .map(({ who, ...span }) => ({ ...span, name: rowedName({ who, ...span }) }))
     .concat(restoring)
     .filter(({ to }) => to >= began)
     .map((span) => ({ ...span, from: Math.max(0, span.from - began), to: span.to - began }));
   return { size, firstPictureMs: ended - began, spans };
 }
 
-/** A row of its own in the picture. */
-function keepersName(name: string): string {
-  return /^(read|copy) /.test(name) ? `keeper-${name}` : `keeper-process ${name}`;
+/** Rows of their own in the picture. */
+function rowedName({ who, name }: TracedSpan): string {
+  if (who === 'engine') return name === 'keeper' ? 'keeper lends' : name;
+  const [kind, component] = name.split(' ');
+  return kind === 'read' || kind === 'copy' ? `keeper-${kind} ${component}` : `keeper-process ${name}`;
 }
 
 /** What is known of the checkpoint, without snapshots, for engines whose snapshots are others'. */

@@ -8,7 +8,8 @@
  * in outlive-SHAPE.json of the work folder, and a later call goes on with others: the report puts together what there
  * is, into bench/RESULTS.md, the picture of a start beside it. Every stage has a deadline. `--dry` goes through all of
  * it with memory in the place of a GPU (`--checkpoint test/fixtures/tiny-klein --size 64 --runs 1`), which tries this
- * script and says nothing of speed. `--stages report` there draws again what was measured elsewhere.
+ * script and says nothing of speed. Where the machine has no fonts, `timeline.js outlive-9b.json OUT.png` draws the
+ * picture again elsewhere.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -354,15 +355,15 @@ const stages: Record<string, () => Promise<void>> = {
       const took = await milliseconds(() => starter('snapshot', cache, warmed).create({ replace: true }));
       await store.setFigure(`capture, ${name}`, [took]);
       const first = new Map<number, number[]>(sizes.map((side) => [side, []]));
-      for (let round = 0; round <= fewer; round++) {
+      const options = { ...restored, cacheFolder: cache };
+      // It reads and checks what later ones know.
+      await startToPicture(options);
+      for (let round = 0; round < fewer; round++) {
         for (const side of sizes) {
-          const options = { ...restored, cacheFolder: cache };
           await engines.with(async (host) => {
             await requireStart(host, 'restored');
             await engines.keeperHasAll();
-            const took = await milliseconds(() => host.render({ items: itemsOf(side, 1) }));
-            // The first one finds files that nobody has read.
-            if (round > 0) first.get(side)?.push(took);
+            first.get(side)?.push(await milliseconds(() => host.render({ items: itemsOf(side, 1) })));
           }, options);
         }
       }
@@ -398,10 +399,6 @@ const stages: Record<string, () => Promise<void>> = {
   async report() {
     const reference = await Reference.open(join(work, `reference-${values.shape}`)).catch(() => undefined);
     const title = `Weights that outlive their engine, ${values.shape.toUpperCase()}, ${device}`;
-    if (store.results.start) {
-      const picture = join(isDry ? work : join(packageRoot(), 'bench'), 'keeper-timeline.png');
-      await drawTimeline(store.results.start, `${title}: a start beside a keeper`, picture);
-    }
     const section = outliveSection(store.results, reference?.file, {
       shape: values.shape,
       turns: values.turns,
@@ -410,6 +407,9 @@ const stages: Record<string, () => Promise<void>> = {
     // Figures of a dry run are no results.
     if (isDry) process.stdout.write(`${section}\n`);
     else await publishSection(title, command, section);
+    if (!store.results.start) return;
+    const picture = join(isDry ? work : join(packageRoot(), 'bench'), 'keeper-timeline.png');
+    await drawTimeline(store.results.start, `${title}: a start beside a keeper`, picture);
   },
 };
 

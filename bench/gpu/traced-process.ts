@@ -16,17 +16,15 @@ const traced = Traced.parse(
   JSON.parse(readFileSync(join(cacheFolder ?? prepare?.cacheFolder ?? '', TRACED_FILE), 'utf8')),
 );
 const who = prepare ? 'keeper' : 'engine';
-subscribe(SPANS, (told) => {
-  const { name, from, to, bytes } = told as Span;
+function write({ name, from, to, bytes }: Span): void {
   // Not once for all: a restored process has another clock than the one that was captured.
   const origin = Date.now() - performance.now();
   const span: TracedSpan = {
-    who,
-    name,
-    from: from + origin,
-    to: to + origin,
+    ...{ who, name, from: from + origin, to: to + origin },
     ...(bytes !== undefined && { bytes }),
   };
   appendFileSync(traced.file, `${JSON.stringify(span)}\n`);
-});
+}
+write({ name: 'node', from: 0, to: performance.now() });
+subscribe(SPANS, (span) => write(span as Span));
 await import(traced[who]);
