@@ -11,21 +11,19 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { OutOfMemory } from '../../src/contract/errors.js';
 import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
-import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
-import { createEngineHost, type EngineHost, type EngineHostOptions } from '../../src/gpu/host.js';
-import { KeeperConnection, KeeperSource } from '../../src/gpu/keeper/client.js';
-import { keeperPlace } from '../../src/gpu/keeper/place.js';
+import type { EngineHost } from '../../src/gpu/host.js';
+import { KeeperSource } from '../../src/gpu/keeper/client.js';
 import { weightsOf } from '../../src/gpu/keeper/plan.js';
 import type { KeeperStats } from '../../src/gpu/keeper/protocol.js';
 import { computeTypes } from '../../src/gpu/runtime/cuda/cuda-runtime.js';
 import type { CudaDriver } from '../../src/gpu/runtime/cuda/driver.js';
-import { itemsOf, type Lab, MODEL, milliseconds, openLabCheckpoint, openLabDriver } from './lab.js';
+import { Engines, endEngine, expect, fillDevice, isAlive, streamedBytes, until } from './engines.js';
+import { itemsOf, type Lab, milliseconds, openLabCheckpoint } from './lab.js';
 import { pinnedPeak } from './limits.js';
 
 const { values } = parseArgs({
@@ -55,30 +53,17 @@ const lab: Lab = {
 mkdirSync(cacheFolder, { recursive: true });
 /** Keepers of this run alone, so that none is met that others have left. */
 const folder = mkdtempSync(join(tmpdir(), 'tdiff-keepers-'));
-const place = keeperPlace(device, { folder });
 const log = pino({ level: values.verbose ? 'info' : 'silent' }, pino.destination({ dest: 2, sync: true }));
 
-/** More pictures at a time than any card has room for. */
+/** More pictures at a time than there is room for where so little is left free. */
 const TOO_MANY = 16;
-const PATIENCE_MS = 120_000;
+const SPARE_MB = 1000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
 const seconds = (ms: number) => `${(ms / 1000).toFixed(3)} s`;
 const results: Record<string, unknown> = {};
 let failures = 0;
-
-function expect(isSo: boolean, what: string): void {
-  if (!isSo) throw new Error(`expected ${what}`);
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await sleep(2);
-  }
-}
 
 function median(samples: readonly number[]): number {
   return [...samples].sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN;
@@ -92,63 +77,8 @@ async function timed(name: string, once: () => Promise<number>): Promise<string>
   return `${seconds(median(samples))} (${samples.map(seconds).join(', ')})`;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function killed(pid: number): Promise<void> {
-  process.kill(pid, 'SIGKILL');
-  await until(`process ${pid} is gone`, () => !isAlive(pid));
-}
-
-async function openDriver(): Promise<CudaDriver> {
-  if (!values.dry) return openLabDriver(lab);
-  const { MemoryDriver } = await import('../../test/support/memory-driver.js');
-  return new MemoryDriver({ totalBytes: 2 ** 30 });
-}
-
-/** How engines and keepers are started over memory in a GPU's place. */
-async function dryPrograms(isHeld: boolean): Promise<Partial<EngineHostOptions>> {
-  const { MemoryEngine } = await import('../../test/support/memory-engine.js');
-  const { programOn } = await import('../../test/support/memory-keeper.js');
-  return {
-    exclusive: false,
-    spawn: (options) => MemoryEngine.spawnAs(options, {}),
-    startKeeper: (options) => ensureKeeper({ ...options, program: programOn({ isHeld }) }),
-  };
-}
-
-/** A worker's engine. @param isHeld whether a dry run's keeper streams nothing: a real one takes long enough */
-async function openHost(
-  options: Partial<EngineHostOptions> = {},
-  { isHeld = false } = {},
-): Promise<EngineHost> {
-  return createEngineHost({
-    ...{ checkpoint, device, cacheFolder, log },
-    threads: values.dry ? 1 : lab.threads,
-    model: MODEL,
-    keeperFolder: folder,
-    ...(values.dry && (await dryPrograms(isHeld))),
-    ...options,
-  });
-}
-
-async function withHost<T>(
-  work: (host: EngineHost) => Promise<T>,
-  ...options: Parameters<typeof openHost>
-): Promise<T> {
-  const host = await openHost(...options);
-  try {
-    return await work(host);
-  } finally {
-    await host.close();
-  }
-}
+const engines = new Engines({ lab, keeperFolder: folder, isDry: values.dry, log });
+const { place } = engines;
 
 async function draw(host: EngineHost): Promise<Buffer> {
   const [image] = await host.render({ items: itemsOf(size, 1) });
@@ -166,28 +96,7 @@ async function drawSame(host: EngineHost): Promise<number> {
   return took;
 }
 
-async function asked<T>(work: (keeper: KeeperConnection) => Promise<T>): Promise<T> {
-  const keeper = await KeeperConnection.open(place.socket, { deadline: performance.now() + PATIENCE_MS });
-  try {
-    return await work(keeper);
-  } finally {
-    keeper.close();
-    await keeper.closed;
-  }
-}
-
-const stats = (): Promise<KeeperStats> => asked((keeper) => keeper.stats());
-const streamed = ({ holdings }: KeeperStats) =>
-  holdings.reduce((sum, holding) => sum + holding.streamedBytes, 0);
 const held = ({ holdings }: KeeperStats) => holdings.reduce((sum, holding) => sum + holding.mappedBytes, 0);
-
-async function endKeeper(): Promise<void> {
-  const found = await KeeperConnection.open(place.socket, { deadline: 0 }).catch(() => undefined);
-  if (!found) return;
-  const { pid } = await found.stats();
-  found.close();
-  await killed(pid);
-}
 
 /** Writes over what the keeper holds, as a program gone wrong would that has mapped it. */
 async function vandalize(driver: CudaDriver): Promise<string> {
@@ -234,14 +143,14 @@ let warmMs = Number.NaN;
 let floorMs = Number.NaN;
 
 const began = performance.now();
-const driver = await openDriver();
+const driver = await engines.openDriver();
 const initMs = performance.now() - began;
 const { freeBytes: freeAtFirst } = driver.memory();
 
 const cases: Record<string, () => Promise<string>> = {
   async 'without a keeper: start to first picture'() {
     const first = await timed('without', () =>
-      withHost(
+      engines.with(
         async (host) => {
           const took = await milliseconds(async () => {
             expected = await draw(host);
@@ -261,16 +170,16 @@ const cases: Record<string, () => Promise<string>> = {
   async 'no engine and no keeper: start to first picture'() {
     let bytes = 0;
     const took = await timed('cold', async () => {
-      await endKeeper();
-      return withHost(async (host) => {
+      await engines.endKeeper();
+      return engines.with(async (host) => {
         const took = await drawSame(host);
-        const found = await stats();
-        expect(streamed(found) > 0, 'the keeper to have streamed');
+        const found = await engines.keeperStats();
+        expect(streamedBytes(found) > 0, 'the keeper to have streamed');
         expect(
           found.holdings.every(({ lentTo }) => lentTo === 1),
           'an engine that has all of it from the keeper',
         );
-        bytes = streamed(found);
+        bytes = streamedBytes(found);
         return took;
       });
     });
@@ -282,32 +191,33 @@ const cases: Record<string, () => Promise<string>> = {
   },
 
   async 'engine killed, keeper alive: kill to next picture'() {
-    return withHost(async (host) => {
+    return engines.with(async (host) => {
       await drawSame(host);
-      const before = streamed(await stats());
+      const before = streamedBytes(await engines.keeperStats());
       const took = await timed('engineKilled', async () => {
-        const { pid } = await host.ready();
         const from = performance.now();
-        process.kill(pid, 'SIGKILL');
-        // Until its host has seen that, it would be asked to draw.
-        await until('the host has noticed', () => host.state.name !== 'idle');
+        await endEngine(host);
         await drawSame(host);
         return performance.now() - from;
       });
-      expect(streamed(await stats()) === before, 'no byte to be streamed again');
+      expect(streamedBytes(await engines.keeperStats()) === before, 'no byte to be streamed again');
       expect(host.starts.fresh === runs + 1, 'another engine each time');
       return `${took}; no byte streamed; ${seconds(median(results.engineKilled as number[]) - warmMs)} more than a warm picture`;
     });
   },
 
   async 'engine replaced after it ran out of memory: failure to next picture'() {
-    return withHost(async (host) => {
+    return engines.with(async (host) => {
       await drawSame(host);
-      const before = streamed(await stats());
+      const before = streamedBytes(await engines.keeperStats());
+      // As another program would: an engine at work has taken what it needs for one picture.
+      await using _ = values.dry
+        ? undefined
+        : await fillDevice(Number(device.slice('cuda:'.length)), SPARE_MB);
       const took = await timed('outOfMemory', async () => {
-        const { pid } = await host.ready();
-        if (values.dry) process.kill(pid, 'SIGKILL');
-        else {
+        if (values.dry) {
+          await endEngine(host);
+        } else {
           const failure = await host
             .render({ items: itemsOf(size, TOO_MANY) })
             .catch((error: unknown) => error);
@@ -317,30 +227,29 @@ const cases: Record<string, () => Promise<string>> = {
           );
         }
         const from = performance.now();
-        if (values.dry) await until('the host has noticed', () => host.state.name !== 'idle');
         await drawSame(host);
         return performance.now() - from;
       });
-      expect(streamed(await stats()) === before, 'no byte to be streamed again');
+      expect(streamedBytes(await engines.keeperStats()) === before, 'no byte to be streamed again');
       return `${took}; no byte streamed${values.dry ? '; simulated by a kill' : ''}`;
     });
   },
 
   async 'rolling replacement, same model: new worker to first picture'() {
-    let host = await openHost();
+    let host = await engines.open();
     try {
       await drawSame(host);
-      const before = await stats();
+      const before = await engines.keeperStats();
       const took = await timed('rolling', async () => {
         await host.close();
         const from = performance.now();
-        host = await openHost();
+        host = await engines.open();
         await drawSame(host);
         return performance.now() - from;
       });
-      const after = await stats();
+      const after = await engines.keeperStats();
       expect(
-        streamed(after) === streamed(before) && after.pid === before.pid,
+        streamedBytes(after) === streamedBytes(before) && after.pid === before.pid,
         'the same keeper, no byte streamed',
       );
       return `${took}; no byte streamed`;
@@ -350,26 +259,26 @@ const cases: Record<string, () => Promise<string>> = {
   },
 
   async 'standby: resume to picture, the keeper has kept the weights'() {
-    return withHost(async (host) => {
+    return engines.with(async (host) => {
       await drawSame(host);
-      const before = streamed(await stats());
+      const before = streamedBytes(await engines.keeperStats());
       const took = await timed('standby', async () => {
         await host.release();
         expect(
-          (await stats()).holdings.every(({ lentTo }) => lentTo === 0),
+          (await engines.keeperStats()).holdings.every(({ lentTo }) => lentTo === 0),
           'nothing to be mapped',
         );
         return drawSame(host);
       });
-      expect(streamed(await stats()) === before, 'no byte to be streamed again');
+      expect(streamedBytes(await engines.keeperStats()) === before, 'no byte to be streamed again');
       return `${took}; no byte streamed`;
     });
   },
 
   async 'keeper killed while its engine lives: the engine draws on'() {
-    return withHost(async (host) => {
+    return engines.with(async (host) => {
       await drawSame(host);
-      await endKeeper();
+      await engines.endKeeper();
       const took = await drawSame(host);
       expect(host.starts.fresh === 1, 'the same engine');
       return `${seconds(took)} for a picture`;
@@ -378,15 +287,17 @@ const cases: Record<string, () => Promise<string>> = {
 
   async 'keeper killed while it streams: start to first picture'() {
     return timed('killedWhileStreaming', async () => {
-      await endKeeper();
-      return withHost(
+      await engines.endKeeper();
+      return engines.with(
         async (host) => {
           const drawing = drawSame(host);
           drawing.catch(() => {});
           await until('the keeper streams to an engine', async () =>
-            (await stats()).holdings.some(({ state, lentTo }) => state === 'streaming' && lentTo > 0),
+            (await engines.keeperStats()).holdings.some(
+              ({ state, lentTo }) => state === 'streaming' && lentTo > 0,
+            ),
           );
-          await endKeeper();
+          await engines.endKeeper();
           return drawing;
         },
         {},
@@ -396,11 +307,11 @@ const cases: Record<string, () => Promise<string>> = {
   },
 
   async 'verification of all that is held'() {
-    await withHost(drawSame);
-    const { holdings } = await stats();
+    await engines.with(drawSame);
+    const { holdings } = await engines.keeperStats();
     let bytes = 0;
     const took = await milliseconds(() =>
-      asked(async (keeper) => {
+      engines.ask(async (keeper) => {
         for (const { key, component, mappedBytes } of holdings) {
           expect((await keeper.verify(key)).isGood, `${component} to be what its files have`);
           bytes += mappedBytes;
@@ -413,32 +324,32 @@ const cases: Record<string, () => Promise<string>> = {
 
   async 'weights that somebody has written over: refused, streamed again, drawn'() {
     const what = await vandalize(driver);
-    const took = await withHost(drawSame);
-    const after = await withHost(drawSame);
+    const took = await engines.with(drawSame);
+    const after = await engines.with(drawSame);
     return `${what}; ${seconds(took)}, the next start ${seconds(after)}`;
   },
 
   async 'keeper replaced while its engine draws: the old one ends with the engine'() {
-    return withHost(async (host) => {
+    return engines.with(async (host) => {
       await drawSame(host);
-      const { pid } = await stats();
-      await asked(async (keeper) => keeper.tell({ type: 'retire' }));
+      const { pid } = await engines.keeperStats();
+      await engines.ask(async (keeper) => keeper.tell({ type: 'retire' }));
       await drawSame(host);
       expect(isAlive(pid), 'the old keeper to stay');
       await host.close();
       await until('the old keeper is gone', () => !isAlive(pid));
-      const took = await withHost(drawSame);
-      expect((await stats()).pid !== pid, 'another keeper');
+      const took = await engines.with(drawSame);
+      expect((await engines.keeperStats()).pid !== pid, 'another keeper');
       return `a cold start after that: ${seconds(took)}`;
     });
   },
 
   async 'a keeper that nobody needs ends by itself and leaves nothing'() {
-    await endKeeper();
-    const { pid, bytes } = await withHost(
+    await engines.endKeeper();
+    const { pid, bytes } = await engines.with(
       async (host) => {
         await drawSame(host);
-        const found = await stats();
+        const found = await engines.keeperStats();
         return { pid: found.pid, bytes: held(found) };
       },
       { keepSeconds: 1 },
@@ -469,7 +380,7 @@ for (const [name, run] of Object.entries(cases)) {
   }
   writeFileSync(join(work, 'keeper-check.json'), JSON.stringify(results, undefined, 2));
 }
-await endKeeper();
+await engines.endKeeper();
 driver.close();
 if (failures === 0) rmSync(folder, { recursive: true });
 print(failures === 0 ? 'all cases hold' : `${failures} cases FAILED`);

