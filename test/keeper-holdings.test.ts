@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomFillSync } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { closeSync, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import { Holdings } from '../src/gpu/keeper/holdings.js';
 import { nextHoldingState, nextKeeperState } from '../src/gpu/keeper/keeper-states.js';
 import { layOut } from '../src/gpu/runtime/cuda/weight-layout.js';
 import { type WantedWeights, weightsKey } from '../src/gpu/runtime/cuda/weight-source.js';
+import { SPANS, type Span } from '../src/gpu/spans.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { scratchFolder } from './support/scratch.js';
 import { until } from './support/waiting.js';
@@ -89,6 +91,25 @@ describe('a key of weights', () => {
 });
 
 describe('what a keeper holds', () => {
+  test('is told, chunk by chunk, to whoever measures', async () => {
+    const heard: Span[] = [];
+    const listen = (span: unknown) => heard.push(span as Span);
+    subscribe(SPANS, listen);
+    try {
+      const holdings = holdingsOf(new MemoryDriver({ totalBytes: 8 * UNIT }));
+      const [one] = holdings.hold([weights(2)]);
+      await loaded(holdings);
+      for (const kind of ['read part', 'copy part']) {
+        const mine = heard.filter(({ name }) => name.startsWith(kind));
+        const bytes = mine.reduce((sum, span) => sum + (span.bytes ?? 0), 0);
+        assert.equal(bytes, one?.streamedBytes);
+        assert.ok(mine.every(({ from, to }) => from <= to));
+      }
+    } finally {
+      unsubscribe(SPANS, listen);
+    }
+  });
+
   test('is streamed once, whoever asks; goes by age when room is needed; never what somebody maps', async () => {
     const driver = new MemoryDriver({ totalBytes: 8 * UNIT });
     const holdings = holdingsOf(driver);

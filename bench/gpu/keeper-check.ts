@@ -56,7 +56,7 @@ const folder = mkdtempSync(join(tmpdir(), 'tdiff-keepers-'));
 const log = pino({ level: values.verbose ? 'info' : 'silent' }, pino.destination({ dest: 2, sync: true }));
 
 /** More pictures at a time than there is room for where so little is left free. */
-const TOO_MANY = 16;
+const TOO_MANY = 48;
 const SPARE_MB = 1000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);

@@ -91,7 +91,7 @@ const criu = (await findCriu(projectCache())) ?? (await findCriu(''));
 const store = await ResultsStore.open(join(work, `outlive-${values.shape}.json`));
 
 /** More pictures at a time than there is room for. */
-const TOO_MANY = 16;
+const TOO_MANY = 48;
 /** Between pictures of engines whose libraries choose among kernels anew: levels of 255 in the mean. */
 const ROUNDINGS = 2;
 
