@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe } from 'node:test';
 import { DeviceBusy, OutOfMemory } from '../src/contract/errors.js';
+import { DUMP_LOCK, ownFolder } from '../src/gpu/snapshot/criu.js';
 import { sizeOf } from '../src/gpu/snapshot/manifest.js';
 import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
+import { processesLike } from './support/processes.js';
 import { EMOJI } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
 import { criu, NO_CRIU, type SnapshotPlace, snapshotPlace, snapshotTest } from './support/snapshots.js';
@@ -155,6 +157,28 @@ describe('an engine that is restored', () => {
       await until('its files are gone', async () => (await folders()).length === 0);
     },
   );
+
+  snapshotTest('it is not captured while another one of this machine is', async () => {
+    const lock = join(ownFolder('/dev/shm'), DUMP_LOCK);
+    await mkdir(ownFolder('/dev/shm'), { recursive: true, mode: 0o700 });
+    const other = spawn('flock', ['--no-fork', lock, 'sh', '-c', 'echo locked; exec sleep 600'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(other.stdout, 'data');
+    let isDone = false;
+    const created = snapshotPlace(join(scratch, 'waits'))
+      .starter()
+      .create()
+      .finally(() => {
+        isDone = true;
+      });
+    created.catch(() => {});
+    const waits = () => processesLike(new RegExp(`^flock --no-fork ${lock} nsenter`)).length > 0;
+    await until('it waits, or is done', () => isDone || waits());
+    assert.equal(isDone, false);
+    other.kill('SIGKILL');
+    assert.ok(await created);
+  });
 
   snapshotTest('a memory limit holds for it', async () => {
     // On a busy machine one step of so large a batch takes longer than engines may be silent elsewhere.

@@ -91,7 +91,12 @@ export async function keepKernelNotes(criu: Criu, folder: string): Promise<void>
 }
 
 function notesFile({ version }: Criu, parent: string): string {
-  return join(parent, `temporal-diffusion-${process.getuid?.() ?? 0}`, `criu-${version}.kdat`);
+  return join(ownFolder(parent), `criu-${version}.kdat`);
+}
+
+/** This user's, among those of engines. */
+export function ownFolder(parent: string): string {
+  return join(parent, `temporal-diffusion-${process.getuid?.() ?? 0}`);
 }
 
 /** The notes, where they are nobody's but ours: anybody may write to /dev/shm. */
@@ -176,6 +181,7 @@ export async function dump(
   const logFile = join(images, 'dump.log');
   const [program = '', ...rest] = [
     ...(await guards({})),
+    ...(seat === 'first' ? await oneAtATime(folder) : []),
     ...['nsenter', ...command, ...options, ...commonOptions(criu), '--log-file', logFile],
   ];
   const child = spawn(program, rest, {
@@ -194,6 +200,19 @@ export async function dump(
   const reason = (await criuErrors(logFile)) || said.trim();
   throw new SnapshotInvalid(`CRIU can't capture the engine: ${reason} [engine=${pid}, exit=${code}]`);
 }
+
+/**
+ * For a process that does not see its own namespace's /proc CRIU makes a folder of a fixed name in the working folder,
+ * which is the machine's root: a second capture at that moment would find it there, and fail.
+ */
+async function oneAtATime(folder: string): Promise<string[]> {
+  const own = ownFolder(join(folder, '..'));
+  await mkdir(own, { mode: 0o700, recursive: true });
+  return ['flock', '--no-fork', join(own, DUMP_LOCK)];
+}
+
+/** In this user's folder: held while CRIU captures. */
+export const DUMP_LOCK = 'dump.lock';
 
 /** The number of a process in its innermost PID namespace. @param pid as this process sees it */
 export async function innerPid(pid: number): Promise<number> {
