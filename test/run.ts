@@ -30,8 +30,8 @@ const skipped: string[] = [];
 /** Node reports a file as a test of its own where it holds none, or fails outside of one. */
 const isFile = (name: string): boolean => files.includes(name);
 
-// The timeout is a whole file's. One file after the other: several of them measure, or use the machine's few cores for an engine.
-const stream = run({ files, concurrency: 1, timeout: 900_000 });
+// The timeout is a whole file's. Two files at a time: much of each is waiting, and no test depends on the machine's speed.
+const stream = run({ files, concurrency: 2, timeout: 900_000 });
 stream.on('test:pass', ({ name, skip, details }) => {
   if (details.type === 'suite' || isFile(name)) return;
   if (skip === undefined || skip === false) passed++;
