@@ -390,6 +390,8 @@ async function connectUntil(path: string, deadline: number): Promise<Socket> {
     const socket = connect(path);
     try {
       await once(socket, 'connect');
+      // Whoever reads from it hears of what goes wrong; one that is given up at once is read by nobody.
+      socket.on('error', () => {});
       return socket;
     } catch (cause) {
       socket.destroy();
