@@ -62,9 +62,9 @@ async function withPipeline<T>(runtime: Runtime, use: (pipeline: Pipeline) => Pr
   }
 }
 
-/** The pixels of one batch, 72×56 each: 9 columns and 7 rows of tokens. */
-async function draw(pipeline: Pipeline, items: readonly Partial<RenderItem>[], latents?: Float32Array) {
-  const images = await pipeline.render(
+/** One batch, 72×56 each: 9 columns and 7 rows of tokens. */
+function render(pipeline: Pipeline, items: readonly Partial<RenderItem>[], latents?: Float32Array) {
+  return pipeline.render(
     items.map((item, index) => ({
       index,
       prompt: 'a red heart',
@@ -76,7 +76,10 @@ async function draw(pipeline: Pipeline, items: readonly Partial<RenderItem>[], l
     })),
     { onStep: () => {}, signal: new AbortController().signal, ...(latents && { latents }) },
   );
-  return images.map(({ pixels }) => pixels);
+}
+
+async function draw(...batch: Parameters<typeof render>) {
+  return (await render(...batch)).map(({ pixels }) => pixels);
 }
 
 const reference = join('tiny-qwen-reference', 'odd');
@@ -85,9 +88,11 @@ describe('a VAE decoder that has too little memory', () => {
   test('for a picture decodes it in the tiles that diffusers would make, blended alike', async () => {
     const { runtime, runs } = crampedRuntime(16);
     const initial = readFloats(reference, 'initial_latents.bin');
-    const [pixels] = await withPipeline(runtime, (pipeline) => draw(pipeline, [{}], initial));
+    const [image] = await withPipeline(runtime, (pipeline) => render(pipeline, [{}], initial));
+    assert.equal(image?.inTiles, true);
+    const { pixels } = image;
     const expected = readFileSync(join(FIXTURES, reference, 'pixels_in_tiles.bin'));
-    const difference = levelDifference(pixels ?? new Uint8Array(), expected);
+    const difference = levelDifference(pixels, expected);
     assert.ok(difference <= LEVELS, `pixels differ by ${difference} levels`);
     // Tiles change a picture: a test that compared the wrong one would fail.
     assert.ok(levelDifference(expected, readFileSync(join(FIXTURES, reference, 'pixels.bin'))) > LEVELS);
@@ -100,7 +105,12 @@ describe('a VAE decoder that has too little memory', () => {
   test('for a batch decodes its pictures one by one, to the same pixels', async () => {
     const { runtime, runs } = crampedRuntime(63);
     const items = [{ seed: 1 }, { seed: 2 }, { seed: 3 }];
-    const oneByOne = await withPipeline(runtime, (pipeline) => draw(pipeline, items));
+    const alone = await withPipeline(runtime, (pipeline) => render(pipeline, items));
+    assert.deepEqual(
+      alone.map(({ inTiles }) => inTiles),
+      [false, false, false],
+    );
+    const oneByOne = alone.map(({ pixels }) => pixels);
     const together = await withPipeline(openCpuRuntime(2), (pipeline) => draw(pipeline, items));
     for (const [index, pixels] of oneByOne.entries()) {
       assert.ok(levelDifference(pixels, together[index] ?? new Uint8Array()) <= LEVELS);
@@ -151,8 +161,12 @@ describe('a VAE decoder whose kernels count in 32 bits', () => {
       async warmUp() {},
     };
     const shape = { batch, rows, columns, channels: 1, unit: 2, inParts: false, mostPixels };
-    const pixels = await decodeLatents(decoder, tensor([batch, rows * columns, 1]), shape);
+    const { pixels, inTiles } = await decodeLatents(decoder, tensor([batch, rows * columns, 1]), shape);
     assert.equal(pixels.length, batch * rows * columns * 12);
+    assert.equal(
+      inTiles.size > 0,
+      runs.some(([, height = 0]) => height < rows),
+    );
     return runs;
   }
 

@@ -68,9 +68,8 @@ for (let load = 1; load <= Number(values.loads); load++) {
       const known = expected;
       const apart = [...parts].filter(([name, value]) => known.get(name) !== value).map(([name]) => name);
       if (apart.length > 0) others++;
-      lines.push(
-        apart.length === 0 ? 'same' : `OTHER from ${apart[0]} on (${[...parts.values()].join(' ')})`,
-      );
+      const digests = [...parts.values()].join(' ');
+      lines.push(apart.length === 0 ? `same ${digests}` : `OTHER from ${apart[0]} on ${digests}`);
     }
   } finally {
     await pipeline.close();

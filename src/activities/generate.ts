@@ -116,9 +116,9 @@ function recordOf({ instance, start, readyAt, loadMs, device, deviceName }: Load
   return { instance, start, readyAt, loadMs: tenths(loadMs), device, deviceName };
 }
 
-function drawnBy(host: string, { engine, together }: BatchedImage): DrawnBy {
+function drawnBy(host: string, { engine, together, inTiles }: BatchedImage): DrawnBy {
   const { graphDigest, versions } = engine;
-  return { host, engine: recordOf(engine), graphDigest, versions, together };
+  return { host, engine: recordOf(engine), graphDigest, versions, together, ...(inTiles && { inTiles }) };
 }
 
 /** @throws ModelReplaced */

@@ -53,6 +53,7 @@ export function createPublishActivities({ store, staging, onPublished, log }: Pu
         graphDigest: drawnBy.graphDigest,
         versions: drawnBy.versions,
         together: drawnBy.together,
+        ...(drawnBy.inTiles && { inTiles: drawnBy.inTiles }),
       }),
       ...(quality !== undefined && { quality }),
       pixelsSha256: claim.sha256,

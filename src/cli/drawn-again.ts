@@ -91,9 +91,11 @@ const EMPTY_XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"/>';
 
 function conditionsOf(
   recorded: RecordedPicture['provenance'],
-  { modelDigest, engine }: RenderedImage,
+  { modelDigest, engine, inTiles }: RenderedImage,
   together: number,
 ): Condition[] {
+  const piecesOf = (isTiled: boolean | undefined) => (isTiled ? 'tiles' : 'one piece');
+  const isKnown = recorded.versions !== undefined;
   const pairs: [string, string | number | undefined, string | number][] = [
     ['model digest', recorded.modelDigest, modelDigest],
     ['graph digest', recorded.graphDigest, engine.graphDigest],
@@ -103,6 +105,7 @@ function conditionsOf(
     ['device', recorded.device, engine.device],
     ['device name', recorded.deviceName, engine.deviceName],
     ['drawn at once', recorded.together, together],
+    ['decoded in', isKnown ? piecesOf(recorded.inTiles) : undefined, piecesOf(inTiles)],
   ];
   return pairs.map(([name, was, is]) => ({
     name,
@@ -113,7 +116,7 @@ function conditionsOf(
 }
 
 function pngOf(
-  { pixels, width, height, seed, modelDigest, engine }: RenderedImage,
+  { pixels, width, height, seed, modelDigest, engine, inTiles }: RenderedImage,
   { provenance: { model, prompt, steps } }: RecordedPicture,
   together: number,
 ): Promise<Buffer> {
@@ -124,6 +127,7 @@ function pngOf(
     runId: '',
     ...{ model, modelDigest, prompt, width, height, steps, seed, device, deviceName, graphDigest, versions },
     together,
+    ...(inTiles && { inTiles }),
     pixelsSha256: createHash('sha256').update(pixels).digest('hex'),
     tags: {},
   };

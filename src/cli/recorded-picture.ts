@@ -40,6 +40,7 @@ export interface RecordedPicture {
     | 'graphDigest'
     | 'versions'
     | 'together'
+    | 'inTiles'
     | 'quality'
     | 'pixelsSha256'
   >;
@@ -139,11 +140,12 @@ async function pictureOfJob(
 
 function conditionsOf(drawnBy: DrawnBy | undefined) {
   if (!drawnBy) return {};
-  const { graphDigest, versions, together, engine } = drawnBy;
+  const { graphDigest, versions, together, inTiles, engine } = drawnBy;
   return {
     graphDigest,
     versions,
     together,
+    ...(inTiles && { inTiles }),
     ...(engine.deviceName !== undefined && { deviceName: engine.deviceName }),
   };
 }

@@ -39,6 +39,8 @@ export const DrawnBy = z.object({
   versions: Versions,
   /** Images that were drawn at once, this one among them: another number may change a picture by two levels. */
   together: z.int().positive(),
+  /** Too little memory made it be decoded in tiles, which changes a picture. */
+  inTiles: z.literal(true).optional(),
 });
 export type DrawnBy = z.infer<typeof DrawnBy>;
 

@@ -182,6 +182,8 @@ export const Provenance = z.strictObject({
   versions: Versions.optional(),
   /** Images that were drawn at once, this one among them. */
   together: z.int().positive().optional(),
+  /** Too little memory made it be decoded in tiles, which changes a picture. */
+  inTiles: z.literal(true).optional(),
   /** What it was encoded with; absent where that loses nothing. */
   quality: z.int().min(1).max(100).optional(),
   pixelsSha256: Digest,

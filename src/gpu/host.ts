@@ -111,6 +111,8 @@ export interface RenderedImage {
   /** width × height × 3 bytes, 8-bit RGB, rows from the top. */
   readonly pixels: Buffer;
   readonly stages: RenderStages;
+  /** Too little memory made it be decoded in tiles: not to the bit what one piece would have been. */
+  readonly inTiles?: true | undefined;
   /** Of the model of the engine that drew it: the next engine may find another one. */
   readonly modelDigest: string;
   /** The engine that drew it: of a batch that was halved, the second half is another one's. */

@@ -35,6 +35,13 @@ export function mostPixels(channels: readonly number[]): number {
   return Math.floor(MOST_ELEMENTS / Math.max(...channels.slice(0, 2)));
 }
 
+export interface Decoded {
+  /** Of all images, one after the other: 8-bit RGB, rows from the top. */
+  readonly pixels: Uint8Array;
+  /** Places of images that were decoded in tiles: not to the bit what one piece would have been. */
+  readonly inTiles: ReadonlySet<number>;
+}
+
 /**
  * Packed latents to pixels, 8-bit RGB. Where the batch is too much for the decoder, its images are decoded one by one;
  * where an image is, in overlapping tiles, the largest that fit.
@@ -45,7 +52,7 @@ export async function decodeLatents(
   decoder: Session,
   latents: HeldTensor,
   shape: LatentShape,
-): Promise<Uint8Array> {
+): Promise<Decoded> {
   const { batch, rows, columns, channels, unit, inParts } = shape;
   const tooMany = tooManyPixels(shape, { batch, rows, columns });
   const decodeWhole = async () => {
@@ -53,13 +60,14 @@ export async function decodeLatents(
     return orTooLittleMemory(decodePixels(decoder, whole)).finally(() => whole.release());
   };
   const decoded = tooMany ?? (await decodeWhole());
-  if (!(decoded instanceof OutOfMemory)) return decoded;
+  if (!(decoded instanceof OutOfMemory)) return { pixels: decoded, inTiles: new Set() };
   if (!inParts && !tooMany) throw decoded;
 
   const { data } = await readOutput({ latents }, 'latents', 'float32');
   const imageLength = rows * columns * channels;
   const imageBytes = rows * columns * unit * unit * 3;
   const images = new Uint8Array(batch * imageBytes);
+  const inTiles = new Set<number>();
   for (let index = 0; index < batch; index++) {
     const image = data.subarray(index * imageLength, (index + 1) * imageLength);
     const alone = floatTensor(image, [1, rows, columns, channels]);
@@ -69,12 +77,13 @@ export async function decodeLatents(
         ? decoded
         : (tooManyPixels(shape, { batch: 1, rows, columns }) ??
           (await orTooLittleMemory(decodePixels(decoder, alone))));
+    if (pixels instanceof OutOfMemory) inTiles.add(index);
     images.set(
       pixels instanceof OutOfMemory ? await decodeInTiles(decoder, image, shape, pixels) : pixels,
       index * imageBytes,
     );
   }
-  return images;
+  return { pixels: images, inTiles };
 }
 
 async function decodeInTiles(

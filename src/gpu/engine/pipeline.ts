@@ -52,6 +52,8 @@ export interface RenderHooks {
 export interface RenderedItem {
   readonly item: RenderItem;
   readonly pixels: Uint8Array;
+  /** Whether too little memory made it be decoded in tiles. */
+  readonly inTiles: boolean;
   readonly stages: RenderStages;
 }
 
@@ -245,7 +247,9 @@ class Flux2Klein implements Pipeline {
       };
       const decoding = latents;
       await weightsOf(this.sessions.vaeDecoder, hooks.signal);
-      const pixels = await inSpan('decode', () => decodeLatents(this.sessions.vaeDecoder, decoding, picture));
+      const { pixels, inTiles } = await inSpan('decode', () =>
+        decodeLatents(this.sessions.vaeDecoder, decoding, picture),
+      );
       const decoded = performance.now();
       const stages: RenderStages = {
         textMs: encoded - began,
@@ -256,6 +260,7 @@ class Flux2Klein implements Pipeline {
       return items.map((item, place) => ({
         item,
         stages,
+        inTiles: inTiles.has(place),
         pixels: pixels.subarray(place * imageBytes, (place + 1) * imageBytes),
       }));
     } finally {

@@ -99,6 +99,8 @@ const Image = z.strictObject({
   width: z.int().positive(),
   height: z.int().positive(),
   stages: RenderStages,
+  /** Too little memory made it be decoded in tiles. */
+  inTiles: z.literal(true).optional(),
 });
 const Done = z.strictObject({ type: z.literal('done'), id: RequestId });
 /** `id` is absent where the engine itself can't go on: it ends after this message. */

@@ -244,9 +244,16 @@ export class EngineServer {
           send(socket, { type: 'step', id, ...progress, ...size }, preview?.pixels);
         },
       });
-      for (const { item, pixels, stages } of images) {
+      for (const { item, pixels, stages, inTiles } of images) {
         const { index, seed, width, height } = item;
-        send(socket, { type: 'image', id, index, seed, width, height, stages }, pixels);
+        const tiled = inTiles && ({ inTiles } as const);
+        send(socket, { type: 'image', id, index, seed, width, height, stages, ...tiled }, pixels);
+        if (inTiles) {
+          this.log.warn(
+            { ...about, render: id, index },
+            'too little device memory: decoded in tiles, which changes a picture',
+          );
+        }
       }
       send(socket, { type: 'done', id });
       this.#rendered += items.length;

@@ -275,13 +275,14 @@ function advance(
       break;
     }
     case 'image': {
-      const { index, seed, width, height, stages } = message;
+      const { index, seed, width, height, stages, inTiles } = message;
       images.push({
         index,
         seed,
         width,
         height,
         stages,
+        ...(inTiles && { inTiles }),
         modelDigest: engine.model.digest,
         engine,
         pixels: body,
