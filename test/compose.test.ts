@@ -132,11 +132,13 @@ describe('docker-compose.yml', () => {
         ([, host]) => host ?? '',
       ),
     );
-    const [scraped] = parse(read('deploy/prometheus.yml')).scrape_configs;
-    assert.deepEqual(
-      scraped.dns_sd_configs[0].names,
-      ours.map(([name]) => name),
-    );
+    const scraped: { dns_sd_configs: { names: string[]; port: number }[] }[] = parse(
+      read('deploy/prometheus.yml'),
+    ).scrape_configs;
+    for (const [index, port] of [8080, 9464].entries()) {
+      const [found] = scraped[index]?.dns_sd_configs ?? [];
+      assert.deepEqual([found?.names, found?.port], [ours.map(([name]) => name), port]);
+    }
     assert.ok(hosts.length >= 6, hosts.join());
     for (const host of hosts) assert.ok(host in services, host);
   });
@@ -147,6 +149,7 @@ describe('docker-compose.yml', () => {
       await assertWorkerTakes(argv, scratch);
       // The port that is asked for its health, and scraped.
       assert.equal(optionOf(argv, 'health-port'), '8080');
+      assert.equal(optionOf(argv, 'temporal-metrics-port'), '9464');
       const { bucket } = /^s3:\/\/(?<bucket>[^/?]+)/.exec(optionOf(argv, 'storage') ?? '')?.groups ?? {};
       assert.deepEqual(services['s3-bucket']?.entrypoint, ['mkdir', '-p', `/buckets/${bucket}`]);
       const { port } =

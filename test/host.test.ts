@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,11 +11,13 @@ import { pino } from 'pino';
 import {
   DeviceBusy,
   DeviceLost,
+  EngineCrashed,
   EngineStalled,
   InvalidRequest,
   OutOfMemory,
 } from '../src/contract/errors.js';
 import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
+import { FreshProcess } from '../src/gpu/host/engine-process.js';
 import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { levelDifference } from './support/references.js';
 import { until } from './support/waiting.js';
@@ -152,6 +154,26 @@ describe('with little memory', () => {
       return true;
     });
     assert.equal((await host.render({ items: batch(1) })).length, 1);
+  });
+
+  test('an engine that says so before a long stack trace has run out of memory; one that says something else has not', async () => {
+    const program = join(scratch, 'last-words.cjs');
+    await writeFile(
+      program,
+      'const { model } = JSON.parse(process.argv[2]); console.error(model); for (let at = 0; at < 40; at++) console.error(` ${at}: 0xee8300 [node]`); process.abort();',
+    );
+    const endOf = async (model: string) => {
+      const options = { checkpoint: scratch, device: 'cpu', threads: 1, cacheFolder: scratch } as const;
+      const engine = await FreshProcess.spawn({
+        arguments: { ...options, model, logLevel: 'silent' },
+        program,
+        log: pino({ level: 'silent' }),
+      });
+      await engine.ended;
+      return engine.obituary('in mid-work');
+    };
+    assert.ok((await endOf('FATAL ERROR: JavaScript heap out of memory')) instanceof OutOfMemory);
+    assert.ok((await endOf('Segmentation fault')) instanceof EngineCrashed);
   });
 
   test('a batch that does not fit is halved until it does; what fits is remembered', async () => {

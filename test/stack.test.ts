@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { temporalProgram } from '../bench/server.js';
 import { readProvenance } from '../src/activities/provenance.js';
+import { freePort } from '../src/cli/embedded-server.js';
 import type { GenerateResult } from '../src/contract/job.js';
 import { packageRoot } from '../src/package-root.js';
 import { openStoreOf } from '../src/storage/open-store.js';
@@ -56,10 +57,12 @@ before(async () => {
 after(() => temporal.close());
 
 /** A worker of docker-compose.yml, as a process. */
-function start(service: string): Command {
+async function start(service: string): Promise<Command> {
+  // Containers have the same ones each; here they are all on one machine.
+  const places: Record<string, string> = { '/model': EMOJI, '8080': '0', '9464': String(await freePort()) };
   const argv = (COMPOSE.services[service]?.command ?? [])
     .map(withDefaults)
-    .map((argument) => (argument === '/model' ? EMOJI : argument === '8080' ? '0' : argument));
+    .map((argument) => places[argument] ?? argument);
   return new Command(argv, { cwd: scratch, env: environment });
 }
 
@@ -88,8 +91,8 @@ const ready = (worker: Command) =>
 test('all services together: the jobs of two clients end with their pictures in S3, though the worker that draws them is killed', {
   skip: s3.missing,
 }, async () => {
-  const jobs = start('jobs');
-  const first = start('worker-cpu');
+  const jobs = await start('jobs');
+  const first = await start('worker-cpu');
   const workers = [jobs, first];
   try {
     await Promise.all(workers.map(ready));
@@ -107,7 +110,7 @@ test('all services together: the jobs of two clients end with their pictures in 
     first.kill('SIGKILL');
     assert.equal(await first.ended, 'SIGKILL');
     // As Docker does with a container that ended.
-    const second = start('worker-cpu');
+    const second = await start('worker-cpu');
     workers.push(second);
 
     const results = (await library).stdout

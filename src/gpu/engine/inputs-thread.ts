@@ -103,6 +103,8 @@ export class InputsThread {
   }
 
   async close(): Promise<void> {
+    // One that nothing keeps alive would let the process end before it has ended.
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 }

@@ -25,6 +25,8 @@ const ENGINE_MAIN = fileURLToPath(new URL('../engine/main.js', import.meta.url))
 const STOP_GRACE_MS = 2_000;
 const CONNECT_PAUSE_MS = 3;
 const LAST_LINES = 20;
+/** As C++ and V8 say it. */
+const OUT_OF_MEMORY = /out of memory|bad_alloc|allocation failed|FatalProcessOutOfMemory/i;
 /** `flock`'s exit code when somebody else has the lock. */
 const LOCKED = 75;
 
@@ -49,6 +51,8 @@ export abstract class EngineProcess {
   /** Resolves when the process is gone and its last words are read. */
   readonly ended: Promise<void>;
   #lines: string[] = [];
+  /** Whether a library has said that there is too little memory: a stack trace may follow, longer than what is kept. */
+  #isOutOfMemory = false;
   #isOver = false;
   #isKilledByUs = false;
 
@@ -124,10 +128,7 @@ export abstract class EngineProcess {
     }
     const killedForMemory =
       this.mayBeKilled && !this.#isKilledByUs && (await oomKills()) > this.oomKillsBefore;
-    if (
-      killedForMemory ||
-      this.#lines.some((line) => /out of memory|bad_alloc|allocation failed/i.test(line))
-    ) {
+    if (killedForMemory || this.#isOutOfMemory || this.#lines.some((line) => OUT_OF_MEMORY.test(line))) {
       return new OutOfMemory(`the engine ran out of memory ${when} ${facts}`, { cause });
     }
     return new EngineCrashed(`the engine ended ${when} ${facts}`, { cause });
@@ -162,6 +163,8 @@ export abstract class EngineProcess {
   protected hear(text: string): void {
     if (this.log.level !== 'silent') process.stderr.write(text);
     const lines = text.split('\n').filter((line) => line.trim() !== '');
+    // What the engine itself tells of a render that did not fit is JSON, and it goes on.
+    this.#isOutOfMemory ||= lines.some((line) => !line.startsWith('{') && OUT_OF_MEMORY.test(line));
     this.#lines = [...this.#lines, ...lines].slice(-LAST_LINES);
   }
 }

@@ -44,6 +44,8 @@ export class RunThread {
 
   /** No run may be under way: a thread that is ended in one takes the process with it. */
   async close(): Promise<void> {
+    // One that nothing keeps alive would let the process end before it has ended.
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 }
