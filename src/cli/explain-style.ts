@@ -40,9 +40,9 @@ figure img { width: 100%; height: 100%; object-fit: contain; display: block; }
 figure .frame p { padding: 16px; text-align: center; font-size: 13px; color: var(--dim); overflow-wrap: anywhere; }
 figcaption { padding: 9px 12px 11px; font-size: 13px; line-height: 1.4; }
 figcaption b { font-weight: 600; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 1px; background: var(--line);
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 1px; background: var(--card);
   border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
-.tiles div { background: var(--card); padding: 12px 16px; }
+.tiles div { box-shadow: 0 0 0 1px var(--line); padding: 12px 16px; }
 .tiles b { display: block; font-size: 19px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .tiles span { font-size: 12.5px; color: var(--dim); }
 .chart { display: grid; grid-template-columns: minmax(120px, max-content) 1fr; column-gap: 16px; row-gap: 7px; align-items: center; }
