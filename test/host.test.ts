@@ -160,7 +160,7 @@ describe('with little memory', () => {
     const program = join(scratch, 'last-words.cjs');
     await writeFile(
       program,
-      'const { model } = JSON.parse(process.argv[2]); console.error(model); for (let at = 0; at < 40; at++) console.error(` ${at}: 0xee8300 [node]`); process.abort();',
+      "const { model } = JSON.parse(process.argv[2]); console.error(model); for (let at = 0; at < 40; at++) console.error(at + ': 0xee8300 [node]'); process.abort();",
     );
     const endOf = async (model: string) => {
       const options = { checkpoint: scratch, device: 'cpu', threads: 1, cacheFolder: scratch } as const;
