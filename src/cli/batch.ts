@@ -9,10 +9,11 @@ import { InvalidRequest } from '../contract/errors.js';
 import { parse } from '../contract/parse.js';
 import type { BlobStore } from '../storage/blob-store.js';
 import { openStoreOf } from '../storage/open-store.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { deployForBulk } from './bulk-deployment.js';
 import { JobFailed } from './failure-report.js';
-import { onInterrupt, unlessAborted } from './interrupt.js';
+import { onInterrupt } from './interrupt.js';
 import { createProgressBar, duration, type ProgressBar } from './progress-bar.js';
 import { UsageError } from './usage-error.js';
 

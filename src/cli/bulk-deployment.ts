@@ -1,10 +1,10 @@
 import type { BlobStore } from '../storage/blob-store.js';
 import { createFolderStore } from '../storage/folder-store.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
 import { configuredServer } from './configured-server.js';
 import type { Deployment } from './deployment.js';
-import { unlessAborted } from './interrupt.js';
 import { createLog } from './log.js';
 import { temporalSdkLoader } from './temporal-sdk.js';
 import { startTracing, traced } from './tracing.js';

@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CatalogHandle } from '../client/catalog-handle.js';
 import type { CatalogProgress, CatalogSummary } from '../contract/catalog.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { placeOf } from './batch.js';
 import { deployForBulk } from './bulk-deployment.js';
 import { CATALOG_NAMES, CATALOG_OPTIONS, parseCatalogRequest } from './catalog-arguments.js';
 import { JobFailed } from './failure-report.js';
-import { onInterrupt, unlessAborted } from './interrupt.js';
+import { onInterrupt } from './interrupt.js';
 import { type BulkProgress, createProgressBar, duration, type ProgressBar } from './progress-bar.js';
 import { UsageError } from './usage-error.js';
 

@@ -3,9 +3,9 @@ import type { JobHandle } from '../client/job-handle.js';
 import type { Setback } from '../client/setbacks.js';
 import type { GenerateResult } from '../contract/job.js';
 import type { GenerateRequest } from '../contract/request.js';
+import { unlessAborted } from '../unless-aborted.js';
 import type { Deployment } from './deployment.js';
 import { JobFailed } from './failure-report.js';
-import { unlessAborted } from './interrupt.js';
 import type { Progress } from './progress.js';
 
 /** How long a cancelled job gets to come to rest before the command ends without it. */

@@ -1,12 +1,13 @@
 import type { GenerateResult } from '../contract/job.js';
 import type { GenerateRequest } from '../contract/request.js';
 import { createFolderStore } from '../storage/folder-store.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
 import { configuredServer } from './configured-server.js';
 import type { Deployment } from './deployment.js';
 import { followJob } from './follow-job.js';
-import { onInterrupt, unlessAborted } from './interrupt.js';
+import { onInterrupt } from './interrupt.js';
 import { createLog } from './log.js';
 import { createProgress, type Progress } from './progress.js';
 import { parseRenderArguments, type RenderArguments } from './render-arguments.js';

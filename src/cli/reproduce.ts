@@ -6,13 +6,14 @@ import type { ReproducedPicture, Reproduction } from '../contract/reproduction.j
 import { checkpointDigest } from '../gpu/checkpoint/digest.js';
 import { DeviceName } from '../gpu/engine/device-name.js';
 import { createEngineHost, type EngineHost } from '../gpu/host.js';
+import { unlessAborted } from '../unless-aborted.js';
 import { numberOf, parseArguments } from './arguments.js';
 import { bundledModel } from './bundled-model.js';
 import { cacheFolder } from './cache-folder.js';
 import { configuredOrLocalServer } from './configured-server.js';
 import { drawAgain } from './drawn-again.js';
 import { readHistory } from './history-file.js';
-import { onInterrupt, unlessAborted } from './interrupt.js';
+import { onInterrupt } from './interrupt.js';
 import { fetchJob } from './job-histories.js';
 import { createLog } from './log.js';
 import { CannotReproduce, pictureOfFile, picturesOfJob, type RecordedPicture } from './recorded-picture.js';

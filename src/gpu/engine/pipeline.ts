@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import type { ModelCard } from '../../contract/model-card.js';
+import { unlessAborted } from '../../unless-aborted.js';
 import { type Checkpoint, openCheckpoint } from '../checkpoint/checkpoint.js';
 import { loadGraphs } from '../graph/graphs.js';
 import { openRuntime } from '../runtime/open-runtime.js';
@@ -416,18 +417,8 @@ async function floatsOf(tensor: HeldTensor): Promise<Float32Array> {
 }
 
 /** Waits for a session's weights, but no longer than a render is wanted: a disk may take its time. */
-async function weightsOf(session: Session, signal: AbortSignal): Promise<void> {
-  let abort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    signal.throwIfAborted();
-    await Promise.race([session.ready(), aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
+function weightsOf(session: Session, signal: AbortSignal): Promise<void> {
+  return unlessAborted(session.ready(), signal);
 }
 
 /** Runs on the CPU block the event loop: between them, messages are sent and read. */

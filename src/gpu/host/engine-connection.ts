@@ -5,6 +5,7 @@ import { ONCE } from '../../contract/parse-once.js';
 import { EngineMessage, type ParentMessage, type Stats } from '../engine/protocol.js';
 import { encodeFrame, type Frame, readFrames } from '../frames.js';
 import type { LoadedEngine, RenderedImage, RenderOptions } from '../host.js';
+import { within } from '../within.js';
 import type { EngineProcess } from './engine-process.js';
 
 export interface ConnectionOptions {
@@ -300,20 +301,4 @@ function advance(
 
 function failure(code: string, message: string): RenderError {
   return errorOfType(code, message) ?? new EngineCrashed(`${message} [code=${code}]`);
-}
-
-async function within<T>(work: Promise<T>, milliseconds: number, late: () => Error): Promise<T> {
-  const patience = new AbortController();
-  const timer = sleep(Math.max(0, milliseconds), undefined, { signal: patience.signal }).then(
-    () => {
-      throw late();
-    },
-    () => new Promise<never>(() => {}),
-  );
-  try {
-    return await Promise.race([work, timer]);
-  } finally {
-    patience.abort();
-    work.catch(() => {});
-  }
 }

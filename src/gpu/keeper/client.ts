@@ -12,6 +12,7 @@ import {
   type WeightSource,
   weightsKey,
 } from '../runtime/cuda/weight-source.js';
+import { within } from '../within.js';
 import { closeDescriptors, descriptorOf, peerOf, receiveDescriptors } from './descriptor-passing.js';
 import {
   AnyHello,
@@ -78,7 +79,7 @@ export class KeeperConnection {
         throw new KeeperUnusable(`${path}: expected a keeper of this user, got user ${uid}'s`);
       write(socket, { type: 'greet', protocol: KEEPER_PROTOCOL });
       const frames = readFrames(socket);
-      const first = await within(frames.next(), GREETING_MS, `${path}: the keeper does not answer`);
+      const first = await within(frames.next(), GREETING_MS, () => silent(path));
       if (first.done) throw new KeeperUnusable(`${path}: the keeper ended before its greeting`);
       const { protocol } = AnyHello.parse(first.value.header);
       if (protocol !== KEEPER_PROTOCOL) {
@@ -136,7 +137,7 @@ export class KeeperConnection {
     });
     this.tell(message(id));
     try {
-      const answered = await within(answer, patienceMs, `${this.path}: the keeper does not answer`);
+      const answered = await within(answer, patienceMs, () => silent(this.path));
       if (answered.type === 'refused') throw new KeeperUnusable(answered.reason);
       return answered;
     } finally {
@@ -418,16 +419,6 @@ function expectAnswer<Type extends KeeperMessage['type']>(
   return message as Extract<KeeperMessage, { type: Type }>;
 }
 
-async function within<T>(work: Promise<T>, milliseconds: number, late: string): Promise<T> {
-  if (milliseconds === Number.POSITIVE_INFINITY) return work;
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new KeeperUnusable(late)), milliseconds);
-  });
-  try {
-    return await Promise.race([work, patience]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
-  }
+function silent(path: string): KeeperUnusable {
+  return new KeeperUnusable(`${path}: the keeper does not answer`);
 }

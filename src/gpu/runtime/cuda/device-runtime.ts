@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import {
   OutOfMemory,
   StorageUnavailable,
 } from '../../../contract/errors.js';
+import { unlessAborted } from '../../../unless-aborted.js';
 import { fileStamps } from '../../checkpoint/file-stamps.js';
 import { storedType } from '../../graph/element-type.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
@@ -594,18 +594,6 @@ function probesOf(plan: readonly CopyRun[]): CopyRun[] {
       length: Math.min(PROBE_BYTES, run.length),
     };
   });
-}
-
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const over = new AbortController();
-  const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted());
-  aborted.catch(() => {});
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    over.abort();
-  }
 }
 
 class DeviceSession implements Session {
