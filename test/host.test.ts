@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,6 +21,7 @@ import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
 import { FreshProcess } from '../src/gpu/host/engine-process.js';
 import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { levelDifference } from './support/references.js';
+import { NO_SMALL_DISK } from './support/small-disk.js';
 import { until } from './support/waiting.js';
 
 let scratch: string;
@@ -71,6 +73,30 @@ test('an engine that is lost is replaced unasked', async () => {
   await until('the engine is lost', () => host.state.name !== 'idle');
   await until('another one is loaded', () => host.state.name === 'idle');
   assert.notEqual((await host.ready()).pid, pid);
+});
+
+test('an engine whose folder can not be removed has ended all the same', {
+  skip: NO_SMALL_DISK,
+}, async () => {
+  const folders = async () => {
+    const names = await readdir(tmpdir());
+    return names.filter((name) => foldersOf(process.pid).test(name));
+  };
+  const others = new Set(await folders());
+  const host = emojiHost();
+  await host.ready();
+  const [own = ''] = (await folders()).filter((name) => !others.has(name));
+  const inUse = join(tmpdir(), own, 'in-use');
+  await mkdir(inUse);
+  assert.equal(spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', inUse]).status, 0);
+  try {
+    await host.close();
+    assert.equal(host.state.name, 'closed');
+    assert.equal(existsSync(inUse), true);
+  } finally {
+    spawnSync('umount', [inUse]);
+    await rm(join(tmpdir(), own), { recursive: true, force: true });
+  }
 });
 
 test('closing a host while its engine loads ends both at once', async () => {

@@ -26,7 +26,7 @@ import { type SnapshotManifest, sizeOf } from '../src/gpu/snapshot/manifest.js';
 import { RestoredProcess } from '../src/gpu/snapshot/processes.js';
 import { MOST_FAILURES, openSnapshotStore } from '../src/gpu/snapshot/store.js';
 import { type FallbackReason, Unusable } from '../src/gpu/snapshot/unusable.js';
-import { smallItem } from './support/engine.js';
+import { foldersOf, smallItem } from './support/engine.js';
 import { processesLike } from './support/processes.js';
 import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -444,6 +444,33 @@ describe('snapshots', () => {
     assert.deepEqual(await readdir(place.folder), ['locks']);
     assert.deepEqual(await engines(), []);
   });
+
+  snapshotTest(
+    'what CRIU writes after it has ended the engine holds nothing up, and stays nowhere',
+    async () => {
+      const place = snapshotPlace(join(scratch, 'late'), TINY_KLEIN);
+      const late = join(scratch, 'late-criu');
+      const script = [
+        `'${criu.program}' "$@"; code=$?`,
+        'while [ "$1" != --work-dir ]; do shift; done',
+        // Where its statistics go.
+        'mkdir -p "$2" && cd "$2" && for i in $(seq 2000); do : >stats-dump; done',
+        'exit $code',
+      ];
+      await writeFile(late, `#!/bin/sh\n${script.join('\n')}\n`, { mode: 0o755 });
+      assert.ok(await place.starter({ criu: { program: late, version: criu.version } }).create());
+      assert.deepEqual(
+        (await readdir('/dev/shm')).filter((name) => foldersOf(process.pid).test(name)),
+        [],
+      );
+      const images = await readdir(join(place.folder, (await place.store.list())[0]?.slot ?? '', 'images'));
+      assert.deepEqual(
+        images.filter((name) => !name.endsWith('.img')),
+        [],
+      );
+      await restoreOnce(place);
+    },
+  );
 
   const needs = { skip: NO_CRIU || NO_SMALL_DISK };
   test(

@@ -24,6 +24,8 @@ const ENGINE_MAIN = fileURLToPath(new URL('../engine/main.js', import.meta.url))
 /** An engine that was asked to end has nothing to save: it gets this long, then SIGKILL. */
 const STOP_GRACE_MS = 2_000;
 const CONNECT_PAUSE_MS = 3;
+/** With pauses between them that grow by 0.1 s each. */
+const REMOVAL_RETRIES = 3;
 const LAST_LINES = 20;
 /** As C++ and V8 say it. */
 const OUT_OF_MEMORY = /out of memory|bad_alloc|allocation failed|FatalProcessOutOfMemory/i;
@@ -69,9 +71,7 @@ export abstract class EngineProcess {
     this.ended = new Promise((resolve) => {
       const end = () => {
         this.#isOver = true;
-        void this.beforeRemoval(folder)
-          .then(() => rm(folder, { recursive: true, force: true }))
-          .then(() => resolve());
+        void this.#leave().then(resolve);
       };
       child.once('close', end);
       child.once('error', (error) => {
@@ -88,6 +88,17 @@ export abstract class EngineProcess {
 
   /** Asks the engine to end. */
   protected abstract askToEnd(): void;
+
+  /** An engine has ended also where its folder can't go: a later start sweeps it. */
+  async #leave(): Promise<void> {
+    try {
+      await this.beforeRemoval(this.folder);
+      // Who dies with the process that we hold may still write there for a moment.
+      await rm(this.folder, { recursive: true, force: true, maxRetries: REMOVAL_RETRIES });
+    } catch (err) {
+      this.log.warn({ err, folder: this.folder }, 'the folder of an engine that has ended is left');
+    }
+  }
 
   /** What to keep of the folder before it is removed. */
   protected async beforeRemoval(_folder: string): Promise<void> {}

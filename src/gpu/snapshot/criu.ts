@@ -137,6 +137,8 @@ export type Seat = 'first' | 'with own proc';
 const INNER_PID = 1000;
 /** In an engine's folder while CRIU captures it: with process 1 CRIU would end too. */
 const DUMPING = 'dumping';
+/** What CRIU leaves in its working folder. */
+const STATISTICS = 'stats-dump';
 
 /**
  * The command by which an engine starts that is to be captured: in a PID namespace of its own, with `folder` as its
@@ -175,7 +177,8 @@ export async function dump(
   const inside = seat === 'first' ? ['--mount'] : ['--mount', '--pid'];
   const number = seat === 'first' ? pid : await innerPid(pid);
   const command = ['--target', String(pid), ...inside, '--wdns=/', criu.program];
-  const options = ['dump', '--tree', String(number), '--images-dir', images, '--work-dir', folder];
+  // It goes on writing after it has ended the engine, whose folder is removed then.
+  const options = ['dump', '--tree', String(number), '--images-dir', images, '--work-dir', images];
   if (seat !== 'first') await writeFile(join(folder, DUMPING), '');
   // Beside the images, for whoever wants to know why there are none: the folder goes with the engine.
   const logFile = join(images, 'dump.log');
@@ -192,11 +195,17 @@ export async function dump(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
+  let failure: Error | undefined;
+  child.once('error', (error) => {
+    failure = error;
   });
-  if (code === 0) return rm(logFile, { force: true });
+  // Also where it is killed: until then it writes.
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  if (failure) throw failure;
+  if (code === 0) {
+    for (const file of [logFile, join(images, STATISTICS)]) await rm(file, { force: true });
+    return;
+  }
   const reason = (await criuErrors(logFile)) || said.trim();
   throw new SnapshotInvalid(`CRIU can't capture the engine: ${reason} [engine=${pid}, exit=${code}]`);
 }
