@@ -14,19 +14,29 @@ export interface MemoryRuntimeOptions {
   readonly cache?: HostCache | undefined;
   readonly source?: WeightSource | undefined;
   readonly onFallback?: ((reason: unknown) => void) | undefined;
+  /** Whether graphs have operators of our own, with kernels for the CPU. Default: false. */
+  readonly ownOperators?: boolean;
 }
 
 /** The runtime for GPUs over an in-memory device, with ONNX Runtime's CPU kernels. */
 export function memoryRuntime(
   driver: MemoryDriver,
-  { threads = 2, bufferBytes = 1 << 20, cache, source, onFallback }: MemoryRuntimeOptions = {},
+  {
+    threads = 2,
+    bufferBytes = 1 << 20,
+    cache,
+    source,
+    onFallback,
+    ownOperators = false,
+  }: MemoryRuntimeOptions = {},
 ): DeviceRuntime {
   return new DeviceRuntime({
     device: 'cuda:0',
     ort: Ort.load(onnxruntimeLibrary()),
     driver,
     provider: { kind: 'cpu' },
-    compute: FLOAT32,
+    compute: { ...FLOAT32, ownOperators },
+    ...(ownOperators && { ownKernels: new URL('./cpu-kernels.js', import.meta.url).href }),
     threads,
     bufferBytes,
     ...(cache && { cache }),

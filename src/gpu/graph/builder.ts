@@ -11,6 +11,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './onnx.js';
+import { OWN, OWN_VERSION } from './own-operators.js';
 import { bfloat16Bits, float16Bits } from './small-floats.js';
 
 /** ONNX operators of opset 21; ONNX Runtime's fused ones are in `MICROSOFT`. */
@@ -206,6 +207,7 @@ export class GraphBuilder {
       opsetImport: [
         { domain: '', version: OPSET },
         { domain: MICROSOFT, version: 1 },
+        ...(this.#nodes.some(({ domain }) => domain === OWN) ? [{ domain: OWN, version: OWN_VERSION }] : []),
       ],
       graph: {
         name: this.name,

@@ -15,6 +15,7 @@ import {
   silu,
   split,
 } from './layers.js';
+import { canUseOwnOperators, gatedProduct, rotateHeads } from './own-operators.js';
 
 /**
  * The denoiser: diffusers' `Flux2Transformer2DModel`, text to image, without a guidance embedding.
@@ -24,21 +25,24 @@ import {
  * - `encoder_hidden_states` float32 [B, L, joint_attention_dim]
  * - `timestep` float32 [1]: sigma, 0 to 1, that of all images
  * - `rope_cos`, `rope_sin` float32 [T, attention_head_dim / 2]: text tokens first
- * - `positions` int64 [B, T]: 0 to T − 1 in every row (the CUDA kernel reads a row an image)
+ * - `positions` int64 [B, T]: 0 to T − 1 in every row (ONNX Runtime's kernel reads a row an image, ours none)
  * - `step` float32 [1]: how far to go, the next sigma − this one
  *
  * Outputs, float32 [B, S, in_channels] each:
  * - `velocity`
  * - `latents`: `hidden_states` + `step` × `velocity`, the next step's `hidden_states`. The sum is float32 whatever the
  *   graph computes in, so that small steps are not lost.
+ * @param options.ownOperators whether it may be made of operators of our own, where the sizes allow it. Default: false
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
 export function buildFlux2Transformer(
   config: TransformerConfig,
   weights: Weights,
   compute: ComputeType,
+  { ownOperators = false } = {},
 ): Graph {
-  return new Flux2Transformer(config, new GraphBuilder('Flux2Transformer2DModel', weights, compute)).build();
+  const graph = new GraphBuilder('Flux2Transformer2DModel', weights, compute);
+  return new Flux2Transformer(config, graph, ownOperators).build();
 }
 
 /** What the noise level does to one residual branch, [dim] of the sums' type each; `factor` is 1 + scale. */
@@ -57,6 +61,12 @@ interface Tokens {
   readonly change?: Value;
 }
 
+/** What makes heads side by side in the last axis, and the name of the norm over each: weights are in order of use. */
+interface Heads {
+  readonly tokens: () => Value;
+  readonly norm: string;
+}
+
 /** The two streams of a double block. */
 interface Streams<T = Tokens> {
   readonly text: T;
@@ -66,19 +76,27 @@ interface Streams<T = Tokens> {
 class Flux2Transformer {
   readonly #dim: number;
   readonly #feedForwardDim: number;
+  readonly #ownOperators: boolean;
   readonly #rotation: { readonly positions: Value; readonly cos: Value; readonly sin: Value };
 
   constructor(
     private readonly config: TransformerConfig,
     private readonly graph: GraphBuilder,
+    ownOperators: boolean,
   ) {
     this.#dim = config.num_attention_heads * config.attention_head_dim;
     this.#feedForwardDim = Math.trunc(this.#dim * config.mlp_ratio);
+    this.#ownOperators =
+      ownOperators && canUseOwnOperators(config.attention_head_dim, this.#dim, this.#feedForwardDim);
     const half = config.attention_head_dim / 2;
+    const table = (name: string) => {
+      const values = graph.input(name, 'float32', ['tokens', half]);
+      return this.#ownOperators ? values : this.#narrow(values);
+    };
     this.#rotation = {
       positions: graph.input('positions', 'int64', ['batch', 'tokens']),
-      cos: this.#narrow(graph.input('rope_cos', 'float32', ['tokens', half])),
-      sin: this.#narrow(graph.input('rope_sin', 'float32', ['tokens', half])),
+      cos: table('rope_cos'),
+      sin: table('rope_sin'),
     };
   }
 
@@ -221,19 +239,15 @@ class Flux2Transformer {
     const { normed: text, sum: textSum } = this.#normed(streams.text, textModulations.attention);
     const { normed: image, sum: imageSum } = this.#normed(streams.image, imageModulations.attention);
     const project = (tokens: Value, layer: string) => linear(graph, tokens, `${attn}.${layer}`, dim, dim);
-    const joinedHeads = (part: 'q' | 'k') =>
-      concat(
-        graph,
-        [
-          this.#headNorm(project(text, `add_${part}_proj`), `${attn}.norm_added_${part}`),
-          this.#headNorm(project(image, `to_${part}`), `${attn}.norm_${part}`),
-        ],
-        1,
-      );
+    const heads = (part: 'q' | 'k') =>
+      this.#heads([
+        { tokens: () => project(text, `add_${part}_proj`), norm: `${attn}.norm_added_${part}` },
+        { tokens: () => project(image, `to_${part}`), norm: `${attn}.norm_${part}` },
+      ]);
     const attended = this.#separate(
       this.#attend(
-        joinedHeads('q'),
-        joinedHeads('k'),
+        heads('q'),
+        heads('k'),
         concat(graph, [project(text, 'add_v_proj'), project(image, 'to_v')], 1),
       ),
       textTokens,
@@ -258,7 +272,7 @@ class Flux2Transformer {
     const inner = this.#feedForwardDim;
     const { normed, sum } = this.#normed(tokens, modulation);
     const [gate, value] = linearParts(graph, normed, `${name}.linear_in`, dim, [inner, inner]);
-    const out = linear(graph, this.#gated(gate, value), `${name}.linear_out`, inner, dim);
+    const out = linear(graph, this.#gated(gate as Value, value as Value), `${name}.linear_out`, inner, dim);
     return this.#residual(sum, modulation, out);
   }
 
@@ -278,34 +292,54 @@ class Flux2Transformer {
       sizes,
     );
     const attended = this.#attend(
-      this.#headNorm(query, `${attn}.norm_q`),
-      this.#headNorm(key, `${attn}.norm_k`),
+      this.#heads([{ tokens: () => query as Value, norm: `${attn}.norm_q` }]),
+      this.#heads([{ tokens: () => key as Value, norm: `${attn}.norm_k` }]),
       value as Value,
     );
-    const joined = concat(graph, [attended, this.#gated(gate, hidden)], -1);
+    const joined = this.#gated(gate as Value, hidden as Value, attended);
     return this.#residual(sum, modulation, linear(graph, joined, `${attn}.to_out`, dim + inner, dim));
   }
 
+  /** @param query `#heads`, and so is `key` */
   #attend(query: Value, key: Value, value: Value): Value {
-    const rotated = (heads: Value) =>
-      this.graph.op(
-        'RotaryEmbedding',
-        [heads, this.#rotation.positions, this.#rotation.cos, this.#rotation.sin],
-        {
-          domain: MICROSOFT,
-          // diffusers' `repeat_interleave_real`: a pair of neighbours is one rotated plane.
-          attributes: { interleaved: 1, num_heads: this.config.num_attention_heads },
-        },
-      );
-    const inputs = { query: rotated(query), key: rotated(key), value };
+    const inputs = { query: this.#turned(query), key: this.#turned(key), value };
     return attention(this.graph, inputs, this.config.num_attention_heads);
   }
 
+  /** Every head normalised by itself, parts joined along the tokens; where an operator of ours does it, turned too. */
+  #heads(parts: readonly [Heads, Heads?]): Value {
+    const { graph, config } = this;
+    if (this.#ownOperators) {
+      const scaled = ({ tokens, norm }: Heads) => ({
+        heads: tokens(),
+        scale: graph.weight(`${norm}.weight`, [config.attention_head_dim]),
+      });
+      const [first, second] = parts;
+      return rotateHeads(graph, second ? [scaled(first), scaled(second)] : [scaled(first)], this.#rotation, {
+        heads: config.num_attention_heads,
+        epsilon: config.eps,
+      });
+    }
+    const normed = parts.flatMap((part) => (part ? [this.#headNorm(part.tokens(), part.norm)] : []));
+    return normed.length === 1 ? (normed[0] as Value) : concat(graph, normed, 1);
+  }
+
+  /** Heads turned by the places of their tokens. */
+  #turned(heads: Value): Value {
+    if (this.#ownOperators) return heads;
+    const { positions, cos, sin } = this.#rotation;
+    return this.graph.op('RotaryEmbedding', [heads, positions, cos, sin], {
+      domain: MICROSOFT,
+      // diffusers' `repeat_interleave_real`: a pair of neighbours is one rotated plane.
+      attributes: { interleaved: 1, num_heads: this.config.num_attention_heads },
+    });
+  }
+
   /** Root-mean-square normalisation of every head by itself. */
-  #headNorm(tokens: Value | undefined, name: string): Value {
+  #headNorm(tokens: Value, name: string): Value {
     const { graph, config } = this;
     const size = config.attention_head_dim;
-    const heads = reshape(graph, tokens as Value, [0, 0, config.num_attention_heads, size]);
+    const heads = reshape(graph, tokens, [0, 0, config.num_attention_heads, size]);
     const normed = rmsNorm(graph, heads, name, size, config.eps, graph.compute);
     return reshape(graph, normed, [0, 0, this.#dim]);
   }
@@ -332,9 +366,12 @@ class Flux2Transformer {
     return { before, change: multiply(this.graph, modulation.gate, this.#summable(change)) };
   }
 
-  /** SwiGLU: silu(gate) · value. */
-  #gated(gate: Value | undefined, value: Value | undefined): Value {
-    return multiply(this.graph, silu(this.graph, gate as Value), value as Value);
+  /** SwiGLU, silu(gate) · value, with something before it in the last axis. */
+  #gated(gate: Value, value: Value, before?: Value): Value {
+    const { graph } = this;
+    if (this.#ownOperators) return gatedProduct(graph, gate, value, before);
+    const product = multiply(graph, silu(graph, gate), value);
+    return before ? concat(graph, [before, product], -1) : product;
   }
 
   #separate(tokens: Value, textTokens: Value): Streams<Value> {

@@ -24,6 +24,8 @@ export interface ComputeTypes {
   readonly textEncoder: ComputeType;
   readonly transformer: ComputeType;
   readonly vaeDecoder: VaeComputeType;
+  /** Whether the transformer's runtime has kernels for operators of our own. Default: false. */
+  readonly ownOperators?: boolean;
 }
 
 /** What ONNX Runtime's CPU kernels compute in. */
@@ -60,7 +62,9 @@ export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Grap
   const { textEncoder, transformer, vae, generation } = checkpoint;
   return withDigest({
     textEncoder: buildTextEncoder(textEncoder, generation.text_encoder_out_layers, compute.textEncoder),
-    transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer),
+    transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer, {
+      ownOperators: compute.ownOperators ?? false,
+    }),
     vaeDecoder: buildVaeDecoder(vae.config, vae.weights, compute.vaeDecoder),
   });
 }
@@ -87,7 +91,8 @@ function withDigest(graphs: Omit<Graphs, 'digest'>): Graphs {
 async function graphKey(checkpoint: Checkpoint, compute: ComputeTypes): Promise<string> {
   const key = createHash('sha256');
   const { textEncoder, transformer, vae, generation } = checkpoint;
-  key.update(JSON.stringify([generation, COMPONENTS.map((component) => compute[component])]));
+  const types = COMPONENTS.map((component) => compute[component]);
+  key.update(JSON.stringify([generation, types, compute.ownOperators ?? false]));
   for (const { config, weights } of [textEncoder, transformer, vae]) {
     key.update(JSON.stringify([config, weights.folder, [...weights.tensors]]));
   }

@@ -14,6 +14,8 @@ export interface RuntimeOptions {
   readonly source?: WeightSource | undefined;
   /** Told why weights are streamed though there is a source. */
   readonly onFallback?: (reason: unknown) => void;
+  /** See `CudaRuntimeOptions`. */
+  readonly ownOperators?: boolean | undefined;
 }
 
 /**
@@ -31,6 +33,7 @@ async function open({
   weights,
   source,
   onFallback,
+  ownOperators,
 }: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
@@ -41,6 +44,7 @@ async function open({
   return openCudaRuntime({
     index,
     cacheFolder,
+    ownOperators,
     ...weights,
     ...(source && { source }),
     ...(onFallback && { onFallback }),

@@ -20,6 +20,8 @@ export interface CudaRuntimeOptions extends WeightOptions {
   readonly source?: WeightSource;
   /** Told why weights are streamed though there is a source. */
   readonly onFallback?: (reason: unknown) => void;
+  /** Whether graphs have operators of our own. Default: false, for no GPU has drawn with them yet. */
+  readonly ownOperators?: boolean | undefined;
 }
 
 /**
@@ -34,6 +36,7 @@ export async function openCudaRuntime({
   hostCacheBytes,
   source,
   onFallback,
+  ownOperators = false,
 }: CudaRuntimeOptions): Promise<Runtime> {
   const cache = hostCacheBytes === undefined ? undefined : HostCache.open({ maxBytes: hostCacheBytes });
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
@@ -53,7 +56,8 @@ export async function openCudaRuntime({
     ort: loading.value,
     driver,
     provider,
-    compute: computeTypes(driver.facts),
+    compute: { ...computeTypes(driver.facts), ownOperators },
+    ownKernels: new URL('./cuda-kernels.js', import.meta.url).href,
     threads: SHAPE_THREADS,
     ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
     ...(cache && { cache }),

@@ -50,6 +50,8 @@ export interface DeviceRuntimeOptions {
   readonly provider: Provider;
   /** What the device computes in best. */
   readonly compute: ComputeTypes;
+  /** Module that has kernels for operators of our own, where `compute` says that graphs have them. */
+  readonly ownKernels?: string;
   /** Of the kernels that run on the CPU. */
   readonly threads: number;
   /** Pinned memory that weights pass through. Default: see `streamWeights`. */
@@ -127,7 +129,8 @@ export class DeviceRuntime implements Runtime {
     graphs: readonly RuntimeGraph[],
     onOpened?: (session: Session, index: number) => void,
   ): Promise<Session[]> {
-    const { ort, provider, threads } = this.options;
+    const { ort, provider, threads, compute, ownKernels: module } = this.options;
+    const ownKernels = module === undefined ? undefined : { module, type: compute.transformer };
     await this.#takeRoom(graphs);
     this.#load();
     // Side by side: each takes a core's time, and none waits for weights.
@@ -140,6 +143,7 @@ export class DeviceRuntime implements Runtime {
           weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
           provider,
           threads,
+          ownKernels,
         }),
       );
       component.opened = created;

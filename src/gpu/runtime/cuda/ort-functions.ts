@@ -14,6 +14,7 @@ export type Out = BigUint64Array | BigInt64Array | Int32Array;
  * A `Status` that is not null holds an error and must be released.
  */
 export interface OrtFunctions {
+  CreateStatus(code: number, message: string): Status;
   GetErrorMessage(status: Pointer): string;
   ReleaseStatus(status: Pointer): void;
   CreateEnv(severity: number, name: string, out: Out): Status;
@@ -27,6 +28,22 @@ export interface OrtFunctions {
   DisableMemPattern(options: Pointer): Status;
   AddSessionConfigEntry(options: Pointer, key: string, value: string): Status;
   AddInitializer(options: Pointer, name: string, value: Pointer): Status;
+  CreateCustomOpDomain(name: string, out: Out): Status;
+  CustomOpDomain_Add(domain: Pointer, operator: Pointer): Status;
+  AddCustomOpDomain(options: Pointer, domain: Pointer): Status;
+  ReleaseCustomOpDomain(domain: Pointer): void;
+  KernelInfoGetAttribute_float(info: Pointer, name: string, out: Float32Array): Status;
+  KernelInfoGetAttribute_int64(info: Pointer, name: string, out: BigInt64Array): Status;
+  KernelContext_GetInputCount(context: Pointer, out: Out): Status;
+  KernelContext_GetInput(context: Pointer, index: number, out: Out): Status;
+  KernelContext_GetOutput(
+    context: Pointer,
+    index: number,
+    dims: BigInt64Array,
+    rank: number,
+    out: Out,
+  ): Status;
+  KernelContext_GetGPUComputeStream(context: Pointer, out: Out): Status;
   CreateCUDAProviderOptions: Asynchronous<[out: Out]>;
   UpdateCUDAProviderOptions(options: Pointer, keys: string[], values: string[], count: number): Status;
   SessionOptionsAppendExecutionProvider_CUDA_V2: Asynchronous<[options: Pointer, provider: Pointer]>;
@@ -79,6 +96,7 @@ const OUT = 'void *';
 
 /** Each function's place in the table and its prototype. */
 const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result: string, ...string[]]>> = {
+  CreateStatus: [0, 'void *', 'int', 'const char *'],
   GetErrorMessage: [2, 'const char *', 'void *'],
   ReleaseStatus: [93, 'void', 'void *'],
   CreateEnv: [3, 'void *', 'int', 'const char *', OUT],
@@ -92,6 +110,16 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   SetInterOpNumThreads: [25, 'void *', 'void *', 'int'],
   AddSessionConfigEntry: [130, 'void *', 'void *', 'const char *', 'const char *'],
   AddInitializer: [150, 'void *', 'void *', 'const char *', 'void *'],
+  CreateCustomOpDomain: [26, 'void *', 'const char *', OUT],
+  CustomOpDomain_Add: [27, 'void *', 'void *', 'void *'],
+  AddCustomOpDomain: [28, 'void *', 'void *', 'void *'],
+  ReleaseCustomOpDomain: [101, 'void', 'void *'],
+  KernelInfoGetAttribute_float: [85, 'void *', 'void *', 'const char *', 'void *'],
+  KernelInfoGetAttribute_int64: [86, 'void *', 'void *', 'const char *', 'void *'],
+  KernelContext_GetInputCount: [88, 'void *', 'void *', OUT],
+  KernelContext_GetInput: [90, 'void *', 'void *', 'size_t', OUT],
+  KernelContext_GetOutput: [91, 'void *', 'void *', 'size_t', 'void *', 'size_t', OUT],
+  KernelContext_GetGPUComputeStream: [193, 'void *', 'void *', OUT],
   CreateCUDAProviderOptions: [205, 'void *', OUT],
   UpdateCUDAProviderOptions: [206, 'void *', 'void *', 'const char **', 'const char **', 'size_t'],
   SessionOptionsAppendExecutionProvider_CUDA_V2: [204, 'void *', 'void *', 'void *'],

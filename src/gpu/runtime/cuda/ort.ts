@@ -1,4 +1,5 @@
 import { ElementType } from '../../graph/element-type.js';
+import { OWN, usesOwnOperators } from '../../graph/own-operators.js';
 import { bytesAt, type Pointer, textAt } from './native.js';
 import { errorOfOrt } from './ort-error.js';
 import {
@@ -8,6 +9,7 @@ import {
   type Out,
   type Status,
 } from './ort-functions.js';
+import type { OwnKernelsSource } from './own-kernels.js';
 import { RunThread } from './run-thread.js';
 
 /** `OrtLoggingLevel`: errors. */
@@ -45,6 +47,8 @@ export interface OrtSessionOptions {
   readonly weights: ReadonlyMap<string, ForeignTensor>;
   readonly provider: Provider;
   readonly threads: number;
+  /** For graphs that have operators of our own. */
+  readonly ownKernels?: OwnKernelsSource | undefined;
 }
 
 /** ONNX Runtime through its C API: one environment of a process. */
@@ -74,10 +78,13 @@ export class Ort {
     weights,
     provider,
     threads,
+    ownKernels,
   }: OrtSessionOptions): Promise<OrtSession> {
     const { functions } = this;
+    const thread = new RunThread(this.libraryPath, usesOwnOperators(graph) ? ownKernels : undefined);
     const options = this.make((out) => functions.CreateSessionOptions(out));
     const values: Pointer[] = [];
+    let domain: Pointer | undefined;
     try {
       this.check(functions.SetSessionLogSeverityLevel(options, LOG_ERRORS));
       this.check(functions.SetIntraOpNumThreads(options, threads));
@@ -98,11 +105,15 @@ export class Ort {
         values.push(value);
         this.check(functions.AddInitializer(options, name, value));
       }
+      domain = this.#domainOf(await thread.operators);
+      if (domain !== undefined) this.check(functions.AddCustomOpDomain(options, domain));
       const out = new BigUint64Array(1);
       await this.call(functions.CreateSessionFromArray, this.#env, graph, graph.byteLength, options, out);
-      return new OrtSession(this, pointerIn(out), provider, values);
+      return new OrtSession(this, { session: pointerIn(out), provider, weights: values, thread, domain });
     } catch (error) {
       for (const value of values) functions.ReleaseValue(value);
+      if (domain !== undefined) functions.ReleaseCustomOpDomain(domain);
+      await thread.close();
       throw error;
     } finally {
       functions.ReleaseSessionOptions(options);
@@ -205,6 +216,13 @@ export class Ort {
     this.functions.ReleaseEnv(this.#env);
   }
 
+  #domainOf(operators: readonly Pointer[]): Pointer | undefined {
+    if (operators.length === 0) return undefined;
+    const domain = this.make((out) => this.functions.CreateCustomOpDomain(OWN, out));
+    for (const operator of operators) this.check(this.functions.CustomOpDomain_Add(domain, operator));
+    return domain;
+  }
+
   /** On another thread: the first time, it loads the provider's libraries. */
   async #appendCuda(options: Pointer, provider: CudaProvider): Promise<void> {
     const { functions } = this;
@@ -243,19 +261,24 @@ export interface OrtTensor {
   readonly byteLength: number;
 }
 
+interface MadeSession {
+  readonly session: Pointer;
+  readonly provider: Provider;
+  readonly weights: readonly Pointer[];
+  readonly thread: RunThread;
+  /** Of operators of our own. */
+  readonly domain: Pointer | undefined;
+}
+
 /** One graph over weights that are in place. */
 export class OrtSession {
   readonly #outputNames: readonly string[];
-  readonly #thread: RunThread;
 
   constructor(
     private readonly ort: Ort,
-    private readonly session: Pointer,
-    private readonly provider: Provider,
-    private readonly weights: readonly Pointer[],
+    private readonly made: MadeSession,
   ) {
-    this.#thread = new RunThread(ort.libraryPath);
-    this.#outputNames = ort.outputNames(session);
+    this.#outputNames = ort.outputNames(made.session);
   }
 
   /**
@@ -265,9 +288,10 @@ export class OrtSession {
    */
   async run(inputs: ReadonlyMap<string, Pointer>): Promise<Map<string, OrtTensor>> {
     const { functions } = this.ort;
+    const { session, thread } = this.made;
     return this.#bound(async (binding, options) => {
       for (const [name, value] of inputs) this.ort.check(functions.BindInput(binding, name, value));
-      this.ort.check(await this.#thread.run({ session: this.session, options, binding }));
+      this.ort.check(await thread.run({ session, options, binding }));
       const values = this.ort.boundOutputs(binding);
       return new Map(
         this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),
@@ -281,13 +305,13 @@ export class OrtSession {
    */
   async shrink(): Promise<void> {
     const { functions } = this.ort;
-    const { provider } = this;
+    const { session, provider, thread } = this.made;
     const arena = provider.kind === 'cuda' ? `gpu:${provider.device}` : 'cpu:0';
     await this.#bound(async (binding, options) => {
       this.ort.check(functions.AddRunConfigEntry(options, SHRINK, arena));
       this.ort.check(functions.RunOptionsSetTerminate(options));
       try {
-        this.ort.check(await this.#thread.run({ session: this.session, options, binding }));
+        this.ort.check(await thread.run({ session, options, binding }));
       } catch (error) {
         if (!(error instanceof Error && TERMINATED.test(error.message))) throw error;
       }
@@ -297,10 +321,10 @@ export class OrtSession {
   /** Does something with run options, and a binding that has the outputs. */
   async #bound<T>(work: (binding: Pointer, options: Pointer) => Promise<T>): Promise<T> {
     const { functions } = this.ort;
-    const binding = this.ort.make((out) => functions.CreateIoBinding(this.session, out));
+    const binding = this.ort.make((out) => functions.CreateIoBinding(this.made.session, out));
     const options = this.ort.make((out) => functions.CreateRunOptions(out));
     try {
-      const memory = this.ort.memoryOf(this.provider);
+      const memory = this.ort.memoryOf(this.made.provider);
       for (const name of this.#outputNames) {
         this.ort.check(functions.BindOutputToDevice(binding, name, memory));
       }
@@ -313,9 +337,12 @@ export class OrtSession {
 
   /** No run may be under way. */
   async close(): Promise<void> {
-    await this.#thread.close();
-    this.ort.functions.ReleaseSession(this.session);
-    for (const value of this.weights) this.ort.functions.ReleaseValue(value);
+    const { session, weights, thread, domain } = this.made;
+    const { functions } = this.ort;
+    await thread.close();
+    functions.ReleaseSession(session);
+    if (domain !== undefined) functions.ReleaseCustomOpDomain(domain);
+    for (const value of weights) functions.ReleaseValue(value);
   }
 
   #describe(value: Pointer): OrtTensor {

@@ -3,6 +3,13 @@ import { EngineCrashed } from '../../../contract/errors.js';
 import { ThreadCalls } from '../../thread-calls.js';
 import type { Pointer } from './native.js';
 import type { Status } from './ort-functions.js';
+import type { OwnKernelsSource } from './own-kernels.js';
+
+export interface RunThreadData {
+  readonly libraryPath: string;
+  /** What it computes operators of our own with. */
+  readonly ownKernels: OwnKernelsSource | undefined;
+}
 
 /** Addresses mean the same in every thread of a process. */
 export interface RunRequest {
@@ -21,20 +28,38 @@ export interface RunResult {
 export class RunThread {
   readonly #worker: Worker;
   readonly #calls: ThreadCalls<Omit<RunRequest, 'id'>, Status>;
+  /** Addresses of the `OrtCustomOp`s that the thread computes, good while it lives. Rejects with EngineCrashed. */
+  readonly operators: Promise<readonly Pointer[]>;
 
-  constructor(libraryPath: string) {
-    this.#worker = new Worker(new URL('./run-worker.js', import.meta.url), { workerData: libraryPath });
+  constructor(libraryPath: string, ownKernels?: OwnKernelsSource) {
+    const workerData: RunThreadData = { libraryPath, ownKernels };
+    this.#worker = new Worker(new URL('./run-worker.js', import.meta.url), { workerData });
     this.#calls = new ThreadCalls(this.#worker);
-    this.#worker.on('message', ({ id, status }: RunResult) => this.#calls.answered(id, status));
+    let noOperators: (reason: unknown) => void = () => {};
+    this.operators = new Promise((resolve, reject) => {
+      noOperators = reject;
+      this.#worker.on('message', (message: RunResult | readonly Pointer[]) => {
+        if ('id' in message) return this.#calls.answered(message.id, message.status);
+        if (this.#calls.isIdle) this.#worker.unref();
+        resolve(message);
+      });
+      if (!ownKernels) resolve([]);
+    });
+    this.operators.catch(() => {});
+    const end = (reason: EngineCrashed) => {
+      this.#calls.ended(reason);
+      noOperators(reason);
+    };
     this.#worker.on('error', (cause) => {
       const message = `the thread that makes the model's runs ended: ${cause.message}`;
-      this.#calls.ended(new EngineCrashed(message, { cause }));
+      end(new EngineCrashed(message, { cause }));
     });
     // After an error too; and without one, where something has ended the thread.
     this.#worker.on('exit', (code) => {
-      this.#calls.ended(new EngineCrashed(`the thread that makes the model's runs ended [exit=${code}]`));
+      end(new EngineCrashed(`the thread that makes the model's runs ended [exit=${code}]`));
     });
-    this.#worker.unref();
+    // Who waits for the operators waits for the thread.
+    if (!ownKernels) this.#worker.unref();
   }
 
   /** `RunWithBinding`; what it is given must outlive it. @throws EngineCrashed where the thread is gone */

@@ -1,14 +1,23 @@
 /*
  * The thread that all runs of a session are made on, one after the other: ONNX Runtime's CUDA provider keeps cuBLAS and
- * cuDNN handles for every thread that a session was ever run on, and making them takes longer than a step.
+ * cuDNN handles for every thread that a session was ever run on, and making them takes longer than a step. Operators of
+ * our own are computed here too.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { makeCustomOperators } from './custom-operators.js';
 import { loadOrtLibrary } from './ort-functions.js';
-import type { RunRequest, RunResult } from './run-thread.js';
+import type { OwnKernelsModule } from './own-kernels.js';
+import type { RunRequest, RunResult, RunThreadData } from './run-thread.js';
 
 const port = parentPort;
 if (!port) throw new Error('expected to be started as a worker thread');
-const functions = loadOrtLibrary(workerData as string);
+const { libraryPath, ownKernels } = workerData as RunThreadData;
+const functions = loadOrtLibrary(libraryPath);
+
+if (ownKernels) {
+  const { openOwnKernels } = (await import(ownKernels.module)) as OwnKernelsModule;
+  port.postMessage(makeCustomOperators(functions, openOwnKernels(ownKernels.type), ownKernels.type));
+}
 
 port.on('message', ({ id, session, options, binding }: RunRequest) => {
   const status = functions.RunWithBinding(session, options, binding);

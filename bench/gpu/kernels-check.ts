@@ -1,0 +1,215 @@
+/*
+ * Whether the kernels of our own operators compute what they should on a GPU, and how long they take there:
+ *
+ *   node dist/bench/gpu/kernels-check.js [--device 0]
+ *
+ * A line a case; exit code 1 where one is wrong. Times are of many launches one after the other, with the rate at which
+ * they read and write memory.
+ */
+import { parseArgs } from 'node:util';
+import { bfloat16Bits, float16Bits } from '../../src/gpu/graph/small-floats.js';
+import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
+import { openOwnKernels } from '../../src/gpu/runtime/cuda/cuda-kernels.js';
+import type { CudaDriver, DeviceBuffer } from '../../src/gpu/runtime/cuda/driver.js';
+import { relativeError } from './difference.js';
+
+const { values } = parseArgs({ options: { device: { type: 'string', default: '0' } } });
+const driver = await openCudaDriver({ device: Number(values.device), leastCuda: '13.0' });
+const stream = driver.createStream();
+const EPSILON = 1e-6;
+const LAUNCHES = 50;
+
+/** Bits of a type, and back. */
+const TYPES = {
+  bfloat16: {
+    bits: bfloat16Bits,
+    value: (bits: number) => new Float32Array(Uint32Array.of(bits << 16).buffer)[0] as number,
+    tolerance: 3e-3,
+  },
+  float16: { bits: float16Bits, value: float16Value, tolerance: 4e-4 },
+} as const;
+type Type = keyof typeof TYPES;
+
+function float16Value(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = (bits & 1023) / 1024;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15));
+}
+
+let seed = 1;
+/** Somewhere between −2 and 2. */
+function random(): number {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+  return seed / 2 ** 30 - 2;
+}
+
+interface Operand {
+  readonly buffer: DeviceBuffer;
+  readonly values: Float64Array;
+}
+
+async function upload(bytes: Uint8Array): Promise<DeviceBuffer> {
+  const pinned = driver.allocatePinned(bytes.byteLength);
+  pinned.bytes.set(bytes);
+  const buffer = driver.allocate(bytes.byteLength);
+  stream.copyToDevice(buffer.address, pinned.address, bytes.byteLength);
+  await idle();
+  pinned.close();
+  return buffer;
+}
+
+async function narrow(type: Type, length: number): Promise<Operand> {
+  const bits = Uint16Array.from({ length }, () => TYPES[type].bits(random()));
+  const known = Float64Array.from(bits, (value) => TYPES[type].value(value));
+  return { buffer: await upload(new Uint8Array(bits.buffer)), values: known };
+}
+
+async function wide(length: number): Promise<Operand> {
+  const floats = Float32Array.from({ length }, random);
+  return { buffer: await upload(new Uint8Array(floats.buffer)), values: Float64Array.from(floats) };
+}
+
+async function download(type: Type, { address, bytes }: DeviceBuffer): Promise<Float64Array> {
+  const pinned = driver.allocatePinned(bytes);
+  stream.copyToHost(pinned.address, address, bytes);
+  await idle();
+  const bits = new Uint16Array(pinned.bytes.slice().buffer);
+  pinned.close();
+  return Float64Array.from(bits, (value) => TYPES[type].value(value));
+}
+
+async function idle(): Promise<void> {
+  const event = driver.createEvent();
+  stream.record(event);
+  await event.done();
+  event.close();
+}
+
+async function microseconds(launch: () => void): Promise<number> {
+  launch();
+  await idle();
+  const began = performance.now();
+  for (let count = 0; count < LAUNCHES; count++) launch();
+  await idle();
+  return ((performance.now() - began) * 1000) / LAUNCHES;
+}
+
+interface Measured {
+  readonly error: number;
+  readonly microseconds: number;
+  readonly bytes: number;
+}
+
+interface Heads {
+  readonly images: number;
+  /** Of the two parts. */
+  readonly tokens: readonly [number, number];
+  readonly heads: number;
+  readonly size: number;
+}
+
+async function rotateHeads(type: Type, { images, tokens, heads, size }: Heads): Promise<Measured> {
+  const kernels = openOwnKernels(type);
+  const allTokens = tokens[0] + tokens[1];
+  const half = size / 2;
+  const [cos, sin] = [await wide(allTokens * half), await wide(allTokens * half)];
+  const out = driver.allocate(images * allTokens * heads * size * 2);
+  const parts: { count: number; first: number; x: Operand; scale: Operand }[] = [];
+  for (const [index, count] of tokens.entries()) {
+    if (count === 0) continue;
+    const x = await narrow(type, images * count * heads * size);
+    parts.push({ count, first: index === 0 ? 0 : tokens[0], x, scale: await narrow(type, size) });
+  }
+  const launch = () => {
+    for (const { count, first, x, scale } of parts) {
+      kernels.rotateHeads({
+        ...{ x: x.buffer.address, scale: scale.buffer.address, out: out.address },
+        ...{ cos: cos.buffer.address, sin: sin.buffer.address, stream: stream.handle },
+        ...{ images, tokens: count, first, allTokens, heads, size, epsilon: EPSILON },
+      });
+    }
+  };
+  const took = await microseconds(launch);
+  const expected = new Float64Array(images * allTokens * heads * size);
+  for (const { count, first, x, scale } of parts) {
+    for (let head = 0; head < images * count * heads; head++) {
+      const values = x.values.subarray(head * size, (head + 1) * size);
+      const norm = 1 / Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / size + EPSILON);
+      const row = Math.floor(head / heads);
+      const place = first + (row % count);
+      const to = ((Math.floor(row / count) * allTokens + place) * heads + (head % heads)) * size;
+      for (let pair = 0; pair < half; pair++) {
+        const scaled = (at: number) => (values[at] as number) * norm * (scale.values[at] as number);
+        const [a, b] = [scaled(2 * pair), scaled(2 * pair + 1)];
+        const [c, s] = [cos, sin].map(({ values }) => values[place * half + pair] as number);
+        expected[to + 2 * pair] = a * (c as number) - b * (s as number);
+        expected[to + 2 * pair + 1] = b * (c as number) + a * (s as number);
+      }
+    }
+  }
+  const error = relativeError(await download(type, out), expected);
+  for (const { x, scale } of parts) for (const { buffer } of [x, scale]) buffer.close();
+  for (const buffer of [cos.buffer, sin.buffer, out]) buffer.close();
+  return { error, microseconds: took, bytes: 4 * images * allTokens * heads * size };
+}
+
+async function gatedProduct(
+  type: Type,
+  { rows, beforeWidth, width }: { rows: number; beforeWidth: number; width: number },
+): Promise<Measured> {
+  const kernels = openOwnKernels(type);
+  const before = beforeWidth === 0 ? undefined : await narrow(type, rows * beforeWidth);
+  const [gate, value] = [await narrow(type, rows * width), await narrow(type, rows * width)];
+  const all = beforeWidth + width;
+  const out = driver.allocate(rows * all * 2);
+  const took = await microseconds(() =>
+    kernels.gatedProduct({
+      ...{ before: before?.buffer.address ?? 0n, gate: gate.buffer.address, value: value.buffer.address },
+      ...{ out: out.address, rows, beforeWidth, width, stream: stream.handle },
+    }),
+  );
+  const expected = new Float64Array(rows * all);
+  for (let row = 0; row < rows; row++) {
+    for (let at = 0; at < beforeWidth; at++)
+      expected[row * all + at] = before?.values[row * beforeWidth + at] as number;
+    for (let at = 0; at < width; at++) {
+      const g = gate.values[row * width + at] as number;
+      const v = value.values[row * width + at] as number;
+      expected[row * all + beforeWidth + at] = (g / (1 + Math.exp(-g))) * v;
+    }
+  }
+  const error = relativeError(await download(type, out), expected);
+  for (const operand of [before, gate, value]) operand?.buffer.close();
+  out.close();
+  return { error, microseconds: took, bytes: 2 * rows * (2 * beforeWidth + 3 * width) };
+}
+
+/** The 9B shape at 512², then sizes at which loops end early. */
+const cases: Record<string, (type: Type) => Promise<Measured>> = {
+  'heads of a single block': (type) =>
+    rotateHeads(type, { images: 1, tokens: [1536, 0], heads: 32, size: 128 }),
+  'heads of a double block': (type) =>
+    rotateHeads(type, { images: 1, tokens: [512, 1024], heads: 32, size: 128 }),
+  'heads of three images': (type) => rotateHeads(type, { images: 3, tokens: [5, 7], heads: 3, size: 128 }),
+  'small heads': (type) => rotateHeads(type, { images: 2, tokens: [3, 4], heads: 2, size: 24 }),
+  'large heads': (type) => rotateHeads(type, { images: 1, tokens: [3, 4], heads: 2, size: 256 }),
+  'product of a single block': (type) => gatedProduct(type, { rows: 1536, beforeWidth: 4096, width: 12_288 }),
+  'product of a double block': (type) => gatedProduct(type, { rows: 1024, beforeWidth: 0, width: 12_288 }),
+  'a small product': (type) => gatedProduct(type, { rows: 3, beforeWidth: 8, width: 40 }),
+};
+
+console.log(`${driver.facts.name}, driver ${driver.facts.driverVersion}`);
+for (const type of Object.keys(TYPES) as Type[]) {
+  for (const [name, check] of Object.entries(cases)) {
+    const { error, microseconds: took, bytes } = await check(type);
+    const isRight = error < TYPES[type].tolerance;
+    if (!isRight) process.exitCode = 1;
+    console.log(
+      `${isRight ? 'ok   ' : 'WRONG'} ${type.padEnd(8)} ${name.padEnd(26)} error ${error.toExponential(1)}, ${took.toFixed(1)} µs, ${(bytes / took / 1000).toFixed(0)} GB/s`,
+    );
+  }
+}
+stream.close();
+(driver satisfies CudaDriver).close();

@@ -1,0 +1,133 @@
+import type { LibraryHandle } from 'koffi';
+import type { ComputeType } from '../../graph/builder.js';
+import { loadCuda } from './cuda-driver.js';
+import { CUDA_SUCCESS, cudaErrorName } from './cuda-error.js';
+import { KERNELS_PTX } from './kernels-ptx.js';
+import { addressOf, type Pointer, textAt } from './native.js';
+import type { GatedProductCall, OwnKernels, RotateHeadsCall } from './own-kernels.js';
+
+/** Threads of a block. */
+const THREADS = 256;
+/** Threads that make a head of a token. */
+const WARP = 32;
+/** Elements that a thread of `gated_product` moves at once. */
+const VECTOR = 8;
+
+/** The kernels of `tools/kernels/kernels.cu`, in the CUDA context that is current where they are launched. */
+export function openOwnKernels(type: ComputeType): OwnKernels {
+  return new CudaKernels(loadCuda(), type);
+}
+
+class CudaKernels implements OwnKernels {
+  readonly provider = 'CUDAExecutionProvider';
+  readonly #cuModuleLoadData;
+  readonly #cuModuleGetFunction;
+  readonly #cuLaunchKernel;
+  readonly #cuGetErrorName;
+  /** By name; made at the first launch, when ONNX Runtime has made the context current. */
+  readonly #functions = new Map<string, Pointer>();
+  #module: Pointer | undefined;
+
+  constructor(
+    library: LibraryHandle,
+    private readonly type: ComputeType,
+  ) {
+    this.#cuModuleLoadData = library.func('cuModuleLoadData', 'int', ['uint64 *', 'uint8 *']);
+    this.#cuModuleGetFunction = library.func('cuModuleGetFunction', 'int', ['uint64 *', 'uint64', 'str']);
+    const launch = ['uint64', ...new Array(7).fill('uint'), 'uint64', 'uint64 *', 'void *'];
+    this.#cuLaunchKernel = library.func('cuLaunchKernel', 'int', launch);
+    this.#cuGetErrorName = library.func('cuGetErrorName', 'int', ['int', 'uint64 *']);
+  }
+
+  rotateHeads(call: RotateHeadsCall): void {
+    const { images, tokens, first, allTokens, heads, size } = call;
+    const parameters = new Parameters();
+    for (const address of [call.x, call.scale, call.cos, call.sin, call.out]) parameters.address(address);
+    for (const value of [images, tokens, first, allTokens, heads, size]) parameters.integer(value);
+    parameters.float(call.epsilon);
+    this.#launch(
+      'rotate_heads',
+      Math.ceil((images * tokens * heads) / (THREADS / WARP)),
+      parameters,
+      call.stream,
+    );
+  }
+
+  gatedProduct({ before, gate, value, out, rows, beforeWidth, width, stream }: GatedProductCall): void {
+    const parameters = new Parameters();
+    for (const address of [before, gate, value, out]) parameters.address(address);
+    parameters.integer(beforeWidth / VECTOR);
+    parameters.integer(width / VECTOR);
+    this.#launch('gated_product', rows, parameters, stream);
+  }
+
+  /** @throws Error with the driver's answer */
+  #launch(kernel: string, blocks: number, parameters: Parameters, stream: Pointer): void {
+    const launched = this.#function(`${kernel}_${this.type}`);
+    const grid = [blocks, 1, 1] as const;
+    const block = [THREADS, 1, 1] as const;
+    const shared = 0;
+    const { pointers } = parameters;
+    this.#check(
+      'cuLaunchKernel',
+      this.#cuLaunchKernel(launched, ...grid, ...block, shared, stream, pointers, 0n),
+      `kernel=${kernel}`,
+    );
+  }
+
+  #function(name: string): Pointer {
+    const known = this.#functions.get(name);
+    if (known !== undefined) return known;
+    const out = new BigUint64Array(1);
+    if (this.#module === undefined) {
+      const ptx = Buffer.from(`${KERNELS_PTX}\0`);
+      this.#check('cuModuleLoadData', this.#cuModuleLoadData(out, ptx));
+      this.#module = out[0] as Pointer;
+    }
+    this.#check('cuModuleGetFunction', this.#cuModuleGetFunction(out, this.#module, name), `kernel=${name}`);
+    const found = out[0] as Pointer;
+    this.#functions.set(name, found);
+    return found;
+  }
+
+  #check(call: string, code: number, facts?: string): void {
+    if (code === CUDA_SUCCESS) return;
+    const name = new BigUint64Array(1);
+    const isKnown = this.#cuGetErrorName(code, name) === CUDA_SUCCESS && name[0];
+    // ONNX Runtime keeps an error's words only: these are its own, see `ort-error.ts`.
+    throw new Error(
+      `CUDA failure ${code}: ${isKnown ? textAt(isKnown) : cudaErrorName(code)} of ${call}${facts === undefined ? '' : ` [${facts}]`}`,
+    );
+  }
+}
+
+/** What a kernel is called with: values side by side, and the address of each. Read before a launch returns. */
+class Parameters {
+  readonly #values = Buffer.alloc(MOST_PARAMETERS * 8);
+  readonly #addresses = new BigUint64Array(MOST_PARAMETERS);
+  #count = 0;
+
+  get pointers(): BigUint64Array {
+    return this.#addresses;
+  }
+
+  address(value: Pointer): void {
+    this.#values.writeBigUInt64LE(value, this.#next());
+  }
+
+  integer(value: number): void {
+    this.#values.writeInt32LE(value, this.#next());
+  }
+
+  float(value: number): void {
+    this.#values.writeFloatLE(value, this.#next());
+  }
+
+  #next(): number {
+    const at = this.#count * 8;
+    this.#addresses[this.#count++] = addressOf(this.#values) + BigInt(at);
+    return at;
+  }
+}
+
+const MOST_PARAMETERS = 12;

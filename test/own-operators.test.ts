@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { describe, test } from 'node:test';
+import { EngineCrashed } from '../src/contract/errors.js';
+import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { GraphBuilder } from '../src/gpu/graph/builder.js';
+import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
+import { decodeModel } from '../src/gpu/graph/onnx.js';
+import {
+  canUseOwnOperators,
+  gatedProduct,
+  OWN,
+  rotateHeads,
+  usesOwnOperators,
+} from '../src/gpu/graph/own-operators.js';
+import { KERNELS_PTX, KERNELS_SOURCE_SHA256 } from '../src/gpu/runtime/cuda/kernels-ptx.js';
+import { bytesAt } from '../src/gpu/runtime/cuda/native.js';
+import { Ort, type OrtSession } from '../src/gpu/runtime/cuda/ort.js';
+import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
+import { packageRoot } from '../src/package-root.js';
+import { TINY_KLEIN } from './support/references.js';
+import { scratchFolder } from './support/scratch.js';
+
+const scratch = scratchFolder();
+const ON_CPU = new URL('./support/cpu-kernels.js', import.meta.url).href;
+const NO_WEIGHTS = { folder: '/nowhere', tensors: new Map() };
+
+function gatedGraph(): Uint8Array {
+  const graph = new GraphBuilder('gated', NO_WEIGHTS, 'float32');
+  const side = (name: string) => graph.input(name, 'float32', ['batch', 'tokens', 8]);
+  const joined = gatedProduct(graph, side('gate'), side('value'), side('before'));
+  graph.output('joined', 'float32', ['batch', 'tokens', 16], joined);
+  return graph.finish().bytes;
+}
+
+const provider = { kind: 'cpu' } as const;
+
+function openGraph(ort: Ort, graph: Uint8Array, module: string): Promise<OrtSession> {
+  const ownKernels = { module, type: 'float32' } as const;
+  return ort.createSession({
+    graph,
+    weightsFolder: scratch,
+    weights: new Map(),
+    provider,
+    threads: 1,
+    ownKernels,
+  });
+}
+
+/** Values for a graph's inputs, [1, rows, 8] each; held as long as the session is used. */
+function valuesFor(ort: Ort, inputs: Record<string, Float32Array>): Map<string, bigint> {
+  return new Map(
+    Object.entries(inputs).map(([name, data]) => {
+      const dims = [1, data.length / 8, 8];
+      return [name, ort.createValue({ type: 'float32', dims, data, byteLength: data.byteLength }, provider)];
+    }),
+  );
+}
+
+const ones = (rows: number) => new Float32Array(8 * rows).fill(1);
+
+describe('operators of our own', () => {
+  test('a graph has them where the runtime has kernels for its sizes, and else none', async () => {
+    const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder: scratch });
+    const kinds = (ownOperators: boolean) => {
+      const { transformer, textEncoder, vaeDecoder } = buildGraphs(checkpoint, { ...FLOAT32, ownOperators });
+      assert.equal(usesOwnOperators(textEncoder.bytes) || usesOwnOperators(vaeDecoder.bytes), false);
+      assert.equal(usesOwnOperators(transformer.bytes), ownOperators);
+      const { node } = decodeModel(transformer.bytes).graph;
+      const names = new Set(transformer.weights.map(({ name }) => name));
+      return {
+        own: node.filter(({ domain }) => domain === OWN).length,
+        turning: node.filter(({ opType }) => opType === 'RotaryEmbedding').length,
+        all: node.length,
+        weights: [...names],
+      };
+    };
+    const [plain, own] = [kinds(false), kinds(true)];
+    const { num_layers: double, num_single_layers: single } = checkpoint.transformer.config;
+    assert.equal(plain.own, 0);
+    assert.equal(plain.turning, 2 * (double + single));
+    // Queries, keys, and one product a feed-forward, of which a double block has two.
+    assert.equal(own.own, 4 * double + 3 * single);
+    assert.equal(own.turning, 0);
+    assert.ok(own.all < plain.all);
+    // A keeper, whose plan knows nothing of operators, holds them in the same order.
+    assert.deepEqual(own.weights, plain.weights);
+    assert.equal(canUseOwnOperators(128, 4096, 12_288), true);
+    assert.equal(canUseOwnOperators(264, 528), false);
+    assert.equal(canUseOwnOperators(20, 80), false);
+    assert.equal(canUseOwnOperators(24, 48, 100), false);
+  });
+
+  test('an input that is left out is none', async () => {
+    const ort = Ort.load(onnxruntimeLibrary());
+    const graph = new GraphBuilder('heads', NO_WEIGHTS, 'float32');
+    const heads = graph.input('x', 'float32', ['batch', 'tokens', 8]);
+    const scale = graph.floats([1, 2, 3, 4], [4]);
+    // Everything is turned by a right angle.
+    const turn = { cos: graph.floats([0, 0], [1, 2]), sin: graph.floats([1, 1], [1, 2]) };
+    const turned = rotateHeads(graph, [{ heads, scale }], turn, { heads: 2, epsilon: 0 });
+    graph.output('turned', 'float32', ['batch', 'tokens', 8], turned);
+    graph.output('gated', 'float32', ['batch', 'tokens', 8], gatedProduct(graph, turned, heads));
+    const session = await openGraph(ort, graph.finish().bytes, ON_CPU);
+    // Root mean squares of 1 and of 5.
+    const x = Float32Array.of(1, 1, -1, 1, 1, 7, 5, 5);
+    const values = valuesFor(ort, { x });
+    const outputs = await session.run(values);
+    const read = (name: string) => {
+      const tensor = outputs.get(name);
+      assert.ok(tensor);
+      assert.deepEqual(tensor.dims, [1, 1, 8]);
+      return [...new Float32Array(bytesAt(tensor.address, tensor.byteLength).slice().buffer)];
+    };
+    const expected = [-2, 1, -4, -3, -2.8, 0.2, -4, 3];
+    for (const [at, value] of read('turned').entries()) {
+      assert.ok(Math.abs(value - (expected[at] as number)) < 1e-6, `${at}: ${value}`);
+    }
+    for (const [at, value] of read('gated').entries()) {
+      const g = expected[at] as number;
+      assert.ok(Math.abs(value - (g / (1 + Math.exp(-g))) * (x[at] as number)) < 1e-6, `${at}: ${value}`);
+    }
+    for (const { value } of outputs.values()) ort.functions.ReleaseValue(value);
+    for (const value of values.values()) ort.functions.ReleaseValue(value);
+    await session.close();
+    ort.close();
+  });
+
+  test('a kernel that fails, fails its run, in its own words, and the next run is made', async () => {
+    const ort = Ort.load(onnxruntimeLibrary());
+    const failing = `data:text/javascript,
+      let calls = 0;
+      export const openOwnKernels = () => ({
+        rotateHeads() {},
+        gatedProduct() { if (calls++ === 0) throw new Error('no luck today'); },
+      });`;
+    const session = await openGraph(ort, gatedGraph(), failing);
+    const values = valuesFor(ort, { gate: ones(2), value: ones(2), before: ones(2) });
+    await assert.rejects(session.run(values), /no luck today/);
+    const outputs = await session.run(values);
+    assert.deepEqual(outputs.get('joined')?.dims, [1, 2, 16]);
+    for (const { value } of outputs.values()) ort.functions.ReleaseValue(value);
+    for (const value of values.values()) ort.functions.ReleaseValue(value);
+    await session.close();
+    ort.close();
+  });
+
+  test('kernels that can not be had are told when the session is made', async () => {
+    const ort = Ort.load(onnxruntimeLibrary());
+    await assert.rejects(
+      openGraph(ort, gatedGraph(), 'data:text/javascript,throw new Error("no kernels for this one")'),
+      (error: unknown) => error instanceof EngineCrashed && /no kernels for this one/.test(error.message),
+    );
+    ort.close();
+  });
+
+  test("GPUs' kernels are compiled from the source that is here", async () => {
+    const source = await readFile(`${packageRoot()}/tools/kernels/kernels.cu`);
+    assert.equal(
+      createHash('sha256').update(source).digest('hex'),
+      KERNELS_SOURCE_SHA256,
+      'run tools/kernels/compile.py',
+    );
+    const entries = [...KERNELS_PTX.matchAll(/\.entry (\w+)\(/g)].map(([, name]) => name).sort();
+    const types = ['bfloat16', 'float16'];
+    assert.deepEqual(
+      entries,
+      ['gated_product', 'rotate_heads'].flatMap((kernel) => types.map((type) => `${kernel}_${type}`)),
+    );
+  });
+});
