@@ -238,7 +238,8 @@ describe('what is wrong is said', () => {
       bytes: Buffer.from('no graph'),
       weights: [],
       weightsFolder: cacheFolder,
-    };
+      compute: 'float32',
+    } as const;
     await assert.rejects(runtime.open([graph]), /protobuf/i);
     await runtime.close();
   });

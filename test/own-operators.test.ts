@@ -8,6 +8,7 @@ import { GraphBuilder } from '../src/gpu/graph/builder.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { decodeModel } from '../src/gpu/graph/onnx.js';
 import {
+  canNormaliseGroups,
   canUseOwnOperators,
   gatedProduct,
   OWN,
@@ -65,31 +66,41 @@ describe('operators of our own', () => {
     const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder: scratch });
     const kinds = (ownOperators: boolean) => {
       const { transformer, textEncoder, vaeDecoder } = buildGraphs(checkpoint, { ...FLOAT32, ownOperators });
-      assert.equal(usesOwnOperators(textEncoder.bytes) || usesOwnOperators(vaeDecoder.bytes), false);
-      assert.equal(usesOwnOperators(transformer.bytes), ownOperators);
-      const { node } = decodeModel(transformer.bytes).graph;
-      const names = new Set(transformer.weights.map(({ name }) => name));
+      assert.equal(usesOwnOperators(textEncoder.bytes), false);
+      for (const { bytes } of [transformer, vaeDecoder]) assert.equal(usesOwnOperators(bytes), ownOperators);
+      const nodes = [transformer, vaeDecoder].flatMap(({ bytes }) => decodeModel(bytes).graph.node);
+      const count = (isOne: (node: (typeof nodes)[number]) => boolean) => nodes.filter(isOne).length;
       return {
-        own: node.filter(({ domain }) => domain === OWN).length,
-        turning: node.filter(({ opType }) => opType === 'RotaryEmbedding').length,
-        all: node.length,
-        weights: [...names],
+        own: count(({ domain }) => domain === OWN),
+        turning: count(({ opType }) => opType === 'RotaryEmbedding'),
+        instances: count(({ opType }) => opType === 'InstanceNormalization'),
+        all: nodes.length,
+        weights: [transformer, vaeDecoder].map(({ weights }) => weights.map(({ name }) => name)),
       };
     };
     const [plain, own] = [kinds(false), kinds(true)];
     const { num_layers: double, num_single_layers: single } = checkpoint.transformer.config;
     assert.equal(plain.own, 0);
     assert.equal(plain.turning, 2 * (double + single));
-    // Queries, keys, and one product a feed-forward, of which a double block has two.
-    assert.equal(own.own, 4 * double + 3 * single);
-    assert.equal(own.turning, 0);
+    // Queries, keys, and one product a feed-forward, of which a double block has two; a sum with the next normalisation
+    // for what changes tokens, but for the last changes of each stream, whose sums are joined or cut before that.
+    const changes = 4 * double + single - 2 - 1;
+    assert.equal(own.own, 4 * double + 3 * single + changes + plain.instances);
+    assert.equal(own.turning + own.instances, 0);
     assert.ok(own.all < plain.all);
     // A keeper, whose plan knows nothing of operators, holds them in the same order.
     assert.deepEqual(own.weights, plain.weights);
     assert.equal(canUseOwnOperators(128, 4096, 12_288), true);
-    assert.equal(canUseOwnOperators(264, 528), false);
-    assert.equal(canUseOwnOperators(20, 80), false);
-    assert.equal(canUseOwnOperators(24, 48, 100), false);
+    const others = [
+      [264, 528, 1056],
+      [20, 80, 160],
+      [24, 48, 100],
+      [128, 8320, 16_640],
+    ] as const;
+    for (const [head, token, inner] of others) {
+      assert.equal(canUseOwnOperators(head, token, inner), false, `${head}, ${token}, ${inner}`);
+    }
+    assert.equal(canNormaliseGroups('float16', [2, 2]) || canNormaliseGroups('float32', [1, 1]), false);
   });
 
   test('an input that is left out is none', async () => {
@@ -163,10 +174,13 @@ describe('operators of our own', () => {
       'run tools/kernels/compile.py',
     );
     const entries = [...KERNELS_PTX.matchAll(/\.entry (\w+)\(/g)].map(([, name]) => name).sort();
-    const types = ['bfloat16', 'float16'];
+    const kernels = ['gated_product', 'gated_sum_norm', 'rotate_heads'];
     assert.deepEqual(
       entries,
-      ['gated_product', 'rotate_heads'].flatMap((kernel) => types.map((type) => `${kernel}_${type}`)),
+      [
+        ...kernels.flatMap((kernel) => ['bfloat16', 'float16'].map((type) => `${kernel}_${type}`)),
+        ...['group_norm_float32', 'group_sums_float32'],
+      ].sort(),
     );
   });
 });

@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { bfloat16Bits, float16Bits } from '../../src/gpu/graph/small-floats.js';
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
 import { openOwnKernels } from '../../src/gpu/runtime/cuda/cuda-kernels.js';
-import type { CudaDriver, DeviceBuffer } from '../../src/gpu/runtime/cuda/driver.js';
+import type { DeviceBuffer } from '../../src/gpu/runtime/cuda/driver.js';
+import { groupNormRoom } from '../../src/gpu/runtime/cuda/own-kernels.js';
 import { relativeError } from './difference.js';
 
 const { values } = parseArgs({ options: { device: { type: 'string', default: '0' } } });
@@ -71,13 +72,17 @@ async function wide(length: number): Promise<Operand> {
   return { buffer: await upload(new Uint8Array(floats.buffer)), values: Float64Array.from(floats) };
 }
 
-async function download(type: Type, { address, bytes }: DeviceBuffer): Promise<Float64Array> {
+async function download({ address, bytes }: DeviceBuffer): Promise<ArrayBuffer> {
   const pinned = driver.allocatePinned(bytes);
   stream.copyToHost(pinned.address, address, bytes);
   await idle();
-  const bits = new Uint16Array(pinned.bytes.slice().buffer);
+  const copy = pinned.bytes.slice().buffer;
   pinned.close();
-  return Float64Array.from(bits, (value) => TYPES[type].value(value));
+  return copy;
+}
+
+async function narrowValues(type: Type, buffer: DeviceBuffer): Promise<Float64Array> {
+  return Float64Array.from(new Uint16Array(await download(buffer)), (bits) => TYPES[type].value(bits));
 }
 
 async function idle(): Promise<void> {
@@ -124,11 +129,14 @@ async function rotateHeads(type: Type, { images, tokens, heads, size }: Heads): 
   }
   const launch = () => {
     for (const { count, first, x, scale } of parts) {
-      kernels.rotateHeads({
-        ...{ x: x.buffer.address, scale: scale.buffer.address, out: out.address },
-        ...{ cos: cos.buffer.address, sin: sin.buffer.address, stream: stream.handle },
-        ...{ images, tokens: count, first, allTokens, heads, size, epsilon: EPSILON },
-      });
+      kernels.rotateHeads(
+        {
+          ...{ x: x.buffer.address, scale: scale.buffer.address, out: out.address },
+          ...{ cos: cos.buffer.address, sin: sin.buffer.address },
+          ...{ images, tokens: count, first, allTokens, heads, size, epsilon: EPSILON },
+        },
+        stream.handle,
+      );
     }
   };
   const took = await microseconds(launch);
@@ -149,7 +157,7 @@ async function rotateHeads(type: Type, { images, tokens, heads, size }: Heads): 
       }
     }
   }
-  const error = relativeError(await download(type, out), expected);
+  const error = relativeError(await narrowValues(type, out), expected);
   for (const { x, scale } of parts) for (const { buffer } of [x, scale]) buffer.close();
   for (const buffer of [cos.buffer, sin.buffer, out]) buffer.close();
   return { error, microseconds: took, bytes: 4 * images * allTokens * heads * size };
@@ -165,10 +173,13 @@ async function gatedProduct(
   const all = beforeWidth + width;
   const out = driver.allocate(rows * all * 2);
   const took = await microseconds(() =>
-    kernels.gatedProduct({
-      ...{ before: before?.buffer.address ?? 0n, gate: gate.buffer.address, value: value.buffer.address },
-      ...{ out: out.address, rows, beforeWidth, width, stream: stream.handle },
-    }),
+    kernels.gatedProduct(
+      {
+        ...{ before: before?.buffer.address ?? 0n, gate: gate.buffer.address, value: value.buffer.address },
+        ...{ out: out.address, rows, beforeWidth, width },
+      },
+      stream.handle,
+    ),
   );
   const expected = new Float64Array(rows * all);
   for (let row = 0; row < rows; row++) {
@@ -180,10 +191,95 @@ async function gatedProduct(
       expected[row * all + beforeWidth + at] = (g / (1 + Math.exp(-g))) * v;
     }
   }
-  const error = relativeError(await download(type, out), expected);
+  const error = relativeError(await narrowValues(type, out), expected);
   for (const operand of [before, gate, value]) operand?.buffer.close();
   out.close();
   return { error, microseconds: took, bytes: 2 * rows * (2 * beforeWidth + 3 * width) };
+}
+
+async function gatedSumNorm(type: Type, { rows, width }: { rows: number; width: number }): Promise<Measured> {
+  const kernels = openOwnKernels(type);
+  const [before, change] = [await narrow(type, rows * width), await narrow(type, rows * width)];
+  const [gate, factor, shift] = [
+    await narrow(type, width),
+    await narrow(type, width),
+    await narrow(type, width),
+  ];
+  const [sum, normed] = [driver.allocate(rows * width * 2), driver.allocate(rows * width * 2)];
+  const addresses = Object.fromEntries(
+    Object.entries({ before, change, gate, factor, shift }).map(([name, operand]) => [
+      name,
+      operand.buffer.address,
+    ]),
+  ) as Record<'before' | 'change' | 'gate' | 'factor' | 'shift', bigint>;
+  const call = { ...addresses, sum: sum.address, normed: normed.address, rows, width, epsilon: EPSILON };
+  const took = await microseconds(() => kernels.gatedSumNorm(call, stream.handle));
+  const sums = before.values.map(
+    (value, at) => value + (gate.values[at % width] as number) * (change.values[at] as number),
+  );
+  const expected = new Float64Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    const values = sums.subarray(row * width, (row + 1) * width);
+    const [mean, norm] = momentsOf(values);
+    for (const [at, value] of values.entries()) {
+      const scaled = (value - mean) * norm * (factor.values[at] as number);
+      expected[row * width + at] = scaled + (shift.values[at] as number);
+    }
+  }
+  const error = Math.max(
+    relativeError(await narrowValues(type, sum), sums),
+    relativeError(await narrowValues(type, normed), expected),
+  );
+  for (const { buffer } of [before, change, gate, factor, shift]) buffer.close();
+  for (const buffer of [sum, normed]) buffer.close();
+  return { error, microseconds: took, bytes: 8 * rows * width };
+}
+
+interface Picture {
+  readonly images: number;
+  readonly channels: number;
+  readonly pixels: number;
+  readonly groups: number;
+  readonly silu: boolean;
+  /** What all values are off by. */
+  readonly offset?: number;
+}
+
+async function groupNorm({ offset = 0, ...shape }: Picture): Promise<Measured> {
+  const { images, channels, pixels, groups, silu } = shape;
+  const kernels = openOwnKernels('float32');
+  const count = images * channels * pixels;
+  const floats = Float32Array.from({ length: count }, () => random() + offset);
+  const x = await upload(new Uint8Array(floats.buffer));
+  const [scale, bias] = [await wide(channels), await wide(channels)];
+  const out = driver.allocate(count * 4);
+  const room = driver.allocate(groupNormRoom(shape) * 4);
+  const weights = { scale: scale.buffer.address, bias: bias.buffer.address };
+  const tensors = { x: x.address, ...weights, out: out.address, room: room.address };
+  const took = await microseconds(() =>
+    kernels.groupNorm({ ...tensors, ...shape, epsilon: EPSILON }, stream.handle),
+  );
+  const expected = new Float64Array(count);
+  const length = (channels / groups) * pixels;
+  for (let group = 0; group < images * groups; group++) {
+    const values = Float64Array.from(floats.subarray(group * length, (group + 1) * length));
+    const [mean, norm] = momentsOf(values);
+    for (const [at, value] of values.entries()) {
+      const channel = (group % groups) * (channels / groups) + Math.floor(at / pixels);
+      const y = (value - mean) * norm * (scale.values[channel] as number) + (bias.values[channel] as number);
+      expected[group * length + at] = silu ? y / (1 + Math.exp(-y)) : y;
+    }
+  }
+  const error = relativeError(new Float32Array(await download(out)), expected);
+  for (const buffer of [x, scale.buffer, bias.buffer, out, room]) buffer.close();
+  return { error, microseconds: took, bytes: 12 * count };
+}
+
+/** Mean, and one over the deviation. */
+function momentsOf(values: Float64Array): [mean: number, norm: number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+  return [mean, 1 / Math.sqrt(variance + EPSILON)];
 }
 
 /** The 9B shape at 512², then sizes at which loops end early. */
@@ -198,18 +294,37 @@ const cases: Record<string, (type: Type) => Promise<Measured>> = {
   'product of a single block': (type) => gatedProduct(type, { rows: 1536, beforeWidth: 4096, width: 12_288 }),
   'product of a double block': (type) => gatedProduct(type, { rows: 1024, beforeWidth: 0, width: 12_288 }),
   'a small product': (type) => gatedProduct(type, { rows: 3, beforeWidth: 8, width: 40 }),
+  'sums of a single block': (type) => gatedSumNorm(type, { rows: 1536, width: 4096 }),
+  'sums of the 4B shape': (type) => gatedSumNorm(type, { rows: 512, width: 3072 }),
+  'small sums': (type) => gatedSumNorm(type, { rows: 3, width: 48 }),
+  'large sums': (type) => gatedSumNorm(type, { rows: 3, width: 8192 }),
+};
+/** The decoder's at 512²: its last block, its first, and sizes at which loops end early. */
+const groups = 32;
+const pictures: Record<string, Picture> = {
+  'groups of the last block': { images: 1, channels: 128, pixels: 512 ** 2, groups, silu: true },
+  'groups of the first block': { images: 1, channels: 512, pixels: 64 ** 2, groups, silu: true },
+  'groups far from 0': { images: 2, channels: 64, pixels: 4100, groups, silu: false, offset: 50 },
+  'small groups': { images: 3, channels: 16, pixels: 12, groups: 4, silu: true },
 };
 
 console.log(`${driver.facts.name}, driver ${driver.facts.driverVersion}`);
 for (const type of Object.keys(TYPES) as Type[]) {
   for (const [name, check] of Object.entries(cases)) {
-    const { error, microseconds: took, bytes } = await check(type);
-    const isRight = error < TYPES[type].tolerance;
-    if (!isRight) process.exitCode = 1;
-    console.log(
-      `${isRight ? 'ok   ' : 'WRONG'} ${type.padEnd(8)} ${name.padEnd(26)} error ${error.toExponential(1)}, ${took.toFixed(1)} µs, ${(bytes / took / 1000).toFixed(0)} GB/s`,
-    );
+    tell(`${type.padEnd(8)} ${name}`, await check(type), TYPES[type].tolerance);
   }
 }
+for (const [name, picture] of Object.entries(pictures)) {
+  tell(`float32  ${name}`, await groupNorm(picture), 1e-5);
+}
 stream.close();
-(driver satisfies CudaDriver).close();
+driver.close();
+
+function tell(name: string, { error, microseconds: took, bytes }: Measured, tolerance: number): void {
+  const isRight = error < tolerance;
+  if (!isRight) process.exitCode = 1;
+  const rate = (bytes / took / 1000).toFixed(0);
+  console.log(
+    `${isRight ? 'ok   ' : 'WRONG'} ${name.padEnd(36)} error ${error.toExponential(1)}, ${took.toFixed(1)} µs, ${rate} GB/s`,
+  );
+}

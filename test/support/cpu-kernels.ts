@@ -2,6 +2,8 @@ import type { ComputeType } from '../../src/gpu/graph/builder.js';
 import { bytesAt, type Pointer } from '../../src/gpu/runtime/cuda/native.js';
 import type {
   GatedProductCall,
+  GatedSumNormCall,
+  GroupNormCall,
   OwnKernels,
   RotateHeadsCall,
 } from '../../src/gpu/runtime/cuda/own-kernels.js';
@@ -9,7 +11,7 @@ import type {
 /** What the GPU's kernels compute, on the CPU in float32. */
 export function openOwnKernels(type: ComputeType): OwnKernels {
   if (type !== 'float32') throw new Error(`expected float32, got ${type}`);
-  return { provider: undefined, rotateHeads, gatedProduct };
+  return { provider: undefined, rotateHeads, gatedProduct, gatedSumNorm, groupNorm };
 }
 
 function rotateHeads(call: RotateHeadsCall): void {
@@ -57,6 +59,50 @@ function gatedProduct({ before, gate, value, out, rows, beforeWidth, width }: Ga
       target[row * all + beforeWidth + at] = (g / (1 + Math.exp(-g))) * valueAt(values, row * width + at);
     }
   }
+}
+
+function gatedSumNorm(call: GatedSumNormCall): void {
+  const { rows, width, epsilon } = call;
+  const [before, change] = [floats(call.before, rows * width), floats(call.change, rows * width)];
+  const [gate, factor, shift] = [call.gate, call.factor, call.shift].map((address) => floats(address, width));
+  const [sum, normed] = [floats(call.sum, rows * width), floats(call.normed, rows * width)];
+  if (!gate || !factor || !shift) throw new Error('a modulation has three parts');
+  for (let row = 0; row < rows; row++) {
+    const range = [row * width, (row + 1) * width] as const;
+    const sums = sum.subarray(...range);
+    for (let at = 0; at < width; at++) {
+      sums[at] = valueAt(before, range[0] + at) + valueAt(gate, at) * valueAt(change, range[0] + at);
+    }
+    const [mean, variance] = momentsOf(sums);
+    const norm = 1 / Math.sqrt(variance + epsilon);
+    for (let at = 0; at < width; at++) {
+      normed[range[0] + at] = (valueAt(sums, at) - mean) * norm * valueAt(factor, at) + valueAt(shift, at);
+    }
+  }
+}
+
+function groupNorm(call: GroupNormCall): void {
+  const { images, channels, pixels, groups, epsilon, silu } = call;
+  const [scale, bias] = [floats(call.scale, channels), floats(call.bias, channels)];
+  const length = (channels / groups) * pixels;
+  const [x, out] = [call.x, call.out].map((address) => floats(address, images * channels * pixels));
+  if (!x || !out) throw new Error('a normalisation has an input and an output');
+  for (let group = 0; group < images * groups; group++) {
+    const values = x.subarray(group * length, (group + 1) * length);
+    const [mean, variance] = momentsOf(values);
+    const norm = 1 / Math.sqrt(variance + epsilon);
+    for (let at = 0; at < length; at++) {
+      const channel = (group % groups) * (channels / groups) + Math.floor(at / pixels);
+      const y = (valueAt(values, at) - mean) * norm * valueAt(scale, channel) + valueAt(bias, channel);
+      out[group * length + at] = silu ? y / (1 + Math.exp(-y)) : y;
+    }
+  }
+}
+
+/** Mean and variance. */
+function momentsOf(values: Float32Array): [mean: number, variance: number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return [mean, values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length];
 }
 
 function valueAt(values: Float32Array, index: number): number {

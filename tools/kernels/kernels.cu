@@ -1,6 +1,6 @@
 // Operators of our own for the denoiser on GPUs. compile.py makes src/gpu/runtime/cuda/kernels-ptx.ts of this file.
 //
-// All arithmetic is float32; what is read and written is bfloat16 or float16, rounded once.
+// All arithmetic is float32, sums over many values float64; what is read and written is rounded once.
 
 typedef unsigned short half_bits;
 typedef unsigned int word;
@@ -114,6 +114,147 @@ __device__ void gated_product(const uint4* before, const uint4* gate, const uint
   }
 }
 
+#define THREADS 256
+#define WARPS (THREADS / LANES)
+
+// The sum over a block's threads, for all of them. `room` is the block's own and may be used again afterwards.
+template <class V> __device__ V block_sum(V value, V* room) {
+  for (int distance = LANES / 2; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(0xffffffffu, value, distance);
+  }
+  __syncthreads();
+  if (threadIdx.x % LANES == 0) room[threadIdx.x / LANES] = value;
+  __syncthreads();
+  V sum = 0;
+  for (int warp = 0; warp < WARPS; warp++) sum += room[warp];
+  return sum;
+}
+
+// Eights of elements that a thread keeps of a row.
+#define KEPT 4
+
+// sum = before + gate * change, and that sum normalised over its row, times `factor`, plus `shift`. A block makes a row;
+// `width` is in eights of elements, at most KEPT * THREADS.
+template <class T>
+__device__ void gated_sum_norm(const uint4* before, const uint4* change, const uint4* gate, const uint4* factor,
+                               const uint4* shift, uint4* sum, uint4* normed, int width, float epsilon) {
+  __shared__ float room[WARPS];
+  long long row = blockIdx.x;
+  float values[KEPT][8];
+  float total = 0.f;
+#pragma unroll
+  for (int k = 0; k < KEPT; k++) {
+    int at = threadIdx.x + k * THREADS;
+    if (at >= width) continue;
+    uint4 b = before[row * width + at];
+    uint4 c = change[row * width + at];
+    uint4 g = gate[at];
+    const word* bs = &b.x;
+    const word* cs = &c.x;
+    const word* gs = &g.x;
+    uint4 written;
+    word* ws = &written.x;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      values[k][2 * i] = low<T>(bs[i]) + low<T>(gs[i]) * low<T>(cs[i]);
+      values[k][2 * i + 1] = high<T>(bs[i]) + high<T>(gs[i]) * high<T>(cs[i]);
+      total += values[k][2 * i] + values[k][2 * i + 1];
+      ws[i] = both<T>(values[k][2 * i], values[k][2 * i + 1]);
+    }
+    sum[row * width + at] = written;
+  }
+  float size = (float)width * 8.f;
+  float mean = block_sum(total, room) / size;
+  float squares = 0.f;
+#pragma unroll
+  for (int k = 0; k < KEPT; k++) {
+    if (threadIdx.x + k * THREADS >= width) continue;
+#pragma unroll
+    for (int i = 0; i < 8; i++) squares += (values[k][i] - mean) * (values[k][i] - mean);
+  }
+  float norm = rsqrtf(block_sum(squares, room) / size + epsilon);
+#pragma unroll
+  for (int k = 0; k < KEPT; k++) {
+    int at = threadIdx.x + k * THREADS;
+    if (at >= width) continue;
+    uint4 f = factor[at];
+    uint4 s = shift[at];
+    const word* fs = &f.x;
+    const word* ss = &s.x;
+    uint4 written;
+    word* ws = &written.x;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      ws[i] = both<T>((values[k][2 * i] - mean) * norm * low<T>(fs[i]) + low<T>(ss[i]),
+                      (values[k][2 * i + 1] - mean) * norm * high<T>(fs[i]) + high<T>(ss[i]));
+    }
+    normed[row * width + at] = written;
+  }
+}
+
+// Of a slice of a group: the sums of its values and of their squares, less the group's first value, which keeps them
+// small. A block makes slice blockIdx.x of group blockIdx.y; lengths are in fours of elements.
+extern "C" __global__ void group_sums_float32(const float4* x, double2* sums, int length, int slice) {
+  __shared__ double room[WARPS];
+  const float4* group = x + (long long)blockIdx.y * length;
+  float origin = group[0].x;
+  int end = min(length, (int)(blockIdx.x + 1) * slice);
+  float sum = 0.f;
+  float squares = 0.f;
+  for (int at = blockIdx.x * slice + threadIdx.x; at < end; at += THREADS) {
+    float4 read = group[at];
+    float a = read.x - origin;
+    float b = read.y - origin;
+    float c = read.z - origin;
+    float d = read.w - origin;
+    sum += (a + b) + (c + d);
+    squares += (a * a + b * b) + (c * c + d * d);
+  }
+  double2 total;
+  total.x = block_sum((double)sum, room);
+  total.y = block_sum((double)squares, room);
+  if (threadIdx.x == 0) sums[blockIdx.y * gridDim.x + blockIdx.x] = total;
+}
+
+__device__ float scaled(float value, float factor, float shift, int silu) {
+  float y = value * factor + shift;
+  return silu ? __fdividef(y, 1.f + __expf(-y)) : y;
+}
+
+// The same slice, normalised by what all slices of its group have summed, times `scale` and plus `bias` of its channel,
+// then through silu if it is asked for. `pixels`, in fours too, is what a channel has.
+extern "C" __global__ void group_norm_float32(const float4* x, const double2* sums, const float* scale,
+                                              const float* bias, float4* out, int length, int slice, int pixels,
+                                              int groups, float epsilon, int silu) {
+  __shared__ double room[WARPS];
+  long long first = (long long)blockIdx.y * length;
+  double sum = 0;
+  double squares = 0;
+  for (int at = threadIdx.x; at < gridDim.x; at += THREADS) {
+    double2 read = sums[blockIdx.y * gridDim.x + at];
+    sum += read.x;
+    squares += read.y;
+  }
+  double size = (double)length * 4;
+  double offset = block_sum(sum, room) / size;
+  double variance = block_sum(squares, room) / size - offset * offset;
+  float mean = (float)((double)x[first].x + offset);
+  float norm = (float)rsqrt((variance > 0 ? variance : 0) + (double)epsilon);
+  int channel = (blockIdx.y % groups) * (length / pixels);
+  int end = min(length, (int)(blockIdx.x + 1) * slice);
+  for (int at = blockIdx.x * slice + threadIdx.x; at < end; at += THREADS) {
+    int c = channel + at / pixels;
+    float factor = scale[c] * norm;
+    float shift = bias[c] - mean * factor;
+    float4 value = x[first + at];
+    value.x = scaled(value.x, factor, shift, silu);
+    value.y = scaled(value.y, factor, shift, silu);
+    value.z = scaled(value.z, factor, shift, silu);
+    value.w = scaled(value.w, factor, shift, silu);
+    out[first + at] = value;
+  }
+}
+
 #define KERNELS(name, T)                                                                                               \
   extern "C" __global__ void rotate_heads_##name(const uint2* x, const uint2* scale, const float2* cos,                \
                                                  const float2* sin, uint2* out, int images, int tokens, int first,     \
@@ -123,6 +264,11 @@ __device__ void gated_product(const uint4* before, const uint4* gate, const uint
   extern "C" __global__ void gated_product_##name(const uint4* before, const uint4* gate, const uint4* value,          \
                                                   uint4* out, int before_width, int width) {                           \
     gated_product<T>(before, gate, value, out, before_width, width);                                                   \
+  }                                                                                                                    \
+  extern "C" __global__ void gated_sum_norm_##name(const uint4* before, const uint4* change, const uint4* gate,        \
+                                                   const uint4* factor, const uint4* shift, uint4* sum, uint4* normed, \
+                                                   int width, float epsilon) {                                         \
+    gated_sum_norm<T>(before, change, gate, factor, shift, sum, normed, width, epsilon);                               \
   }
 
 KERNELS(bfloat16, Bfloat16)

@@ -34,6 +34,7 @@ export interface Graph {
   readonly bytes: Uint8Array;
   /** All external data that the graph refers to and nothing else, in order of first use. */
   readonly weights: readonly GraphWeight[];
+  readonly compute: ComputeType;
 }
 
 /** A tensor inside the graph. */
@@ -217,7 +218,7 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     });
-    return { bytes, weights: weightsOf(initializers, this.weights.folder) };
+    return { bytes, weights: weightsOf(initializers, this.weights.folder), compute: this.compute };
   }
 
   /** An int8 tensor `T` has a float32 scale for every row of its first axis, stored as `T.scale`. */

@@ -15,7 +15,7 @@ import {
   silu,
   split,
 } from './layers.js';
-import { canUseOwnOperators, gatedProduct, rotateHeads } from './own-operators.js';
+import { canUseOwnOperators, gatedProduct, gatedSumNorm, rotateHeads } from './own-operators.js';
 
 /**
  * The denoiser: diffusers' `Flux2Transformer2DModel`, text to image, without a guidance embedding.
@@ -59,6 +59,8 @@ interface Modulation {
 interface Tokens {
   readonly before: Value;
   readonly change?: Value;
+  /** What the change is yet to be multiplied with: that, too, is done with the next normalisation. */
+  readonly gate?: Value;
 }
 
 /** What makes heads side by side in the last axis, and the name of the norm over each: weights are in order of use. */
@@ -351,19 +353,24 @@ class Flux2Transformer {
   ): { readonly sum: Value; readonly normed: Value } {
     const { graph } = this;
     const { eps } = this.config;
-    const { before, change } = tokens;
+    const { before, change, gate } = tokens;
+    // Sums are of the compute type where there is a gate.
+    if (change && gate) return gatedSumNorm(graph, { before, change, gate }, modulation, eps);
     const { sum, normed } = change
       ? modulatedSumNorm(graph, [before, change], modulation, eps)
       : { sum: before, normed: modulatedLayerNorm(graph, before, modulation, eps) };
     return { sum, normed: graph.cast(normed, graph.sums, graph.compute) };
   }
 
-  #summed({ before, change }: Tokens): Value {
-    return change ? add(this.graph, before, change) : before;
+  #summed({ before, change, gate }: Tokens): Value {
+    if (!change) return before;
+    return add(this.graph, before, gate ? multiply(this.graph, gate, change) : change);
   }
 
-  #residual(before: Value, modulation: Modulation, change: Value): Tokens {
-    return { before, change: multiply(this.graph, modulation.gate, this.#summable(change)) };
+  #residual(before: Value, { gate }: Modulation, change: Value): Tokens {
+    const { graph } = this;
+    if (this.#ownOperators && graph.sums === graph.compute) return { before, change, gate };
+    return { before, change: multiply(graph, gate, this.#summable(change)) };
   }
 
   /** SwiGLU, silu(gate) · value, with something before it in the last axis. */

@@ -24,7 +24,7 @@ export interface ComputeTypes {
   readonly textEncoder: ComputeType;
   readonly transformer: ComputeType;
   readonly vaeDecoder: VaeComputeType;
-  /** Whether the transformer's runtime has kernels for operators of our own. Default: false. */
+  /** Whether there are kernels for operators of our own: transformer and VAE then have them. Default: false. */
   readonly ownOperators?: boolean;
 }
 
@@ -50,7 +50,7 @@ export async function loadGraphs(
   { cacheFolder, compute }: LoadGraphsOptions,
 ): Promise<Graphs> {
   const folder = join(cacheFolder, 'graphs', await graphKey(checkpoint, compute));
-  const cached = await readCached(folder);
+  const cached = await readCached(folder, compute);
   if (cached) return cached;
   const graphs = buildGraphs(checkpoint, compute);
   await writeCached(folder, graphs);
@@ -60,12 +60,13 @@ export async function loadGraphs(
 /** @throws CheckpointInvalid where a weight is missing or does not fit its config */
 export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Graphs {
   const { textEncoder, transformer, vae, generation } = checkpoint;
+  const { ownOperators = false } = compute;
   return withDigest({
     textEncoder: buildTextEncoder(textEncoder, generation.text_encoder_out_layers, compute.textEncoder),
     transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer, {
-      ownOperators: compute.ownOperators ?? false,
+      ownOperators,
     }),
-    vaeDecoder: buildVaeDecoder(vae.config, vae.weights, compute.vaeDecoder),
+    vaeDecoder: buildVaeDecoder(vae.config, vae.weights, compute.vaeDecoder, { ownOperators }),
   });
 }
 
@@ -108,7 +109,7 @@ const DIGEST_FILE = 'digest';
 
 type GraphWeights = Readonly<Record<Component, readonly GraphWeight[]>>;
 
-async function readCached(folder: string): Promise<Graphs | undefined> {
+async function readCached(folder: string, compute: ComputeTypes): Promise<Graphs | undefined> {
   try {
     const [weightsText, digest, ...bytes] = await Promise.all([
       readFile(join(folder, WEIGHTS_FILE), 'utf8'),
@@ -120,7 +121,7 @@ async function readCached(folder: string): Promise<Graphs | undefined> {
       Object.fromEntries(
         COMPONENTS.map((component, index) => [
           component,
-          { bytes: bytes[index], weights: weights[component] },
+          { bytes: bytes[index], weights: weights[component], compute: compute[component] },
         ]),
       ) as unknown as Omit<Graphs, 'digest'>,
     );

@@ -3,6 +3,7 @@ import type { VaeConfig } from '../checkpoint/configs.js';
 import type { Weights } from '../checkpoint/weights.js';
 import { type ComputeType, type Graph, GraphBuilder, type Value } from './builder.js';
 import { add, attention, biasedLinear, multiply, reshape, silu, transpose } from './layers.js';
+import { canNormaliseGroups, groupNorm } from './own-operators.js';
 
 /** ONNX has no convolution of bfloat16 before opset 22. */
 export type VaeComputeType = Exclude<ComputeType, 'bfloat16'>;
@@ -18,17 +19,29 @@ const GROUP_NORM_EPS = 1e-6;
  * Outputs, [B, H, W, 3] each:
  * - `image` float32, −1…1 and somewhat beyond: what tiles are blended in
  * - `pixels` uint8
+ * @param options.ownOperators whether it may be made of operators of our own, where there are some for it. Default: false
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
-export function buildVaeDecoder(config: VaeConfig, weights: Weights, compute: VaeComputeType): Graph {
-  return new VaeDecoder(config, new GraphBuilder('AutoencoderKLFlux2.decoder', weights, compute)).build();
+export function buildVaeDecoder(
+  config: VaeConfig,
+  weights: Weights,
+  compute: VaeComputeType,
+  { ownOperators = false } = {},
+): Graph {
+  const graph = new GraphBuilder('AutoencoderKLFlux2.decoder', weights, compute);
+  return new VaeDecoder(config, graph, ownOperators).build();
 }
 
 class VaeDecoder {
+  readonly #ownOperators: boolean;
+
   constructor(
     private readonly config: VaeConfig,
     private readonly graph: GraphBuilder,
-  ) {}
+    ownOperators: boolean,
+  ) {
+    this.#ownOperators = ownOperators && canNormaliseGroups(graph.compute, config.patch_size);
+  }
 
   build(): Graph {
     const { graph, config } = this;
@@ -56,7 +69,7 @@ class VaeDecoder {
       }
       if (index < finer.length) x = this.#upsample(x, `${block}.upsamplers.0.conv`, channels);
     }
-    x = silu(graph, this.#groupNorm(x, 'decoder.conv_norm_out', channels));
+    x = this.#groupNormSilu(x, 'decoder.conv_norm_out', channels);
     x = this.#conv(x, 'decoder.conv_out', channels, config.out_channels, 3);
     const image = transpose(graph, this.#widen(x), [0, 2, 3, 1]);
     const shape = ['batch', 'rows', 'columns', config.out_channels];
@@ -96,8 +109,8 @@ class VaeDecoder {
 
   #resnet(x: Value, name: string, from: number, to: number): Value {
     const { graph } = this;
-    let h = this.#conv(silu(graph, this.#groupNorm(x, `${name}.norm1`, from)), `${name}.conv1`, from, to, 3);
-    h = this.#conv(silu(graph, this.#groupNorm(h, `${name}.norm2`, to)), `${name}.conv2`, to, to, 3);
+    let h = this.#conv(this.#groupNormSilu(x, `${name}.norm1`, from), `${name}.conv1`, from, to, 3);
+    h = this.#conv(this.#groupNormSilu(h, `${name}.norm2`, to), `${name}.conv2`, to, to, 3);
     return add(graph, from === to ? x : this.#conv(x, `${name}.conv_shortcut`, from, to, 1), h);
   }
 
@@ -127,11 +140,28 @@ class VaeDecoder {
     return this.#conv(doubled, name, channels, channels, 3);
   }
 
+  #groupNormSilu(x: Value, name: string, channels: number): Value {
+    return this.#ownOperators
+      ? this.#ownGroupNorm(x, name, channels, { silu: true })
+      : silu(this.graph, this.#groupNorm(x, name, channels));
+  }
+
+  #ownGroupNorm(x: Value, name: string, channels: number, { silu }: { readonly silu: boolean }): Value {
+    const { graph } = this;
+    const weights = {
+      scale: graph.weight(`${name}.weight`, [channels]),
+      bias: graph.weight(`${name}.bias`, [channels]),
+    };
+    const groups = this.config.norm_num_groups;
+    return groupNorm(graph, x, weights, { groups, epsilon: GROUP_NORM_EPS, silu });
+  }
+
   /**
    * ONNX Runtime's CPU kernels have no group normalisation: groups become the channels of an instance normalisation.
    * In float32: sums over that many pixels want it.
    */
   #groupNorm(x: Value, name: string, channels: number): Value {
+    if (this.#ownOperators) return this.#ownGroupNorm(x, name, channels, { silu: false });
     const { graph } = this;
     const groups = this.config.norm_num_groups;
     const grouped = this.#widen(reshape(graph, x, [0, groups, -1]));

@@ -1,4 +1,4 @@
-import type { GraphWeight } from '../graph/builder.js';
+import type { ComputeType, GraphWeight } from '../graph/builder.js';
 import type { ComputeTypes } from '../graph/graphs.js';
 
 /** What an engine computes on: the processor, or the GPU of that number. */
@@ -54,6 +54,7 @@ export interface RuntimeGraph {
   readonly bytes: Uint8Array;
   /** What of its external data it uses. */
   readonly weights: readonly GraphWeight[];
+  readonly compute: ComputeType;
   /** The folder that the external data lies in. */
   readonly weightsFolder: string;
   /** Of the checkpoint that the weights are of: with it, other processes may hold them too. */

@@ -4,14 +4,23 @@ import { loadCuda } from './cuda-driver.js';
 import { CUDA_SUCCESS, cudaErrorName } from './cuda-error.js';
 import { KERNELS_PTX } from './kernels-ptx.js';
 import { addressOf, type Pointer, textAt } from './native.js';
-import type { GatedProductCall, OwnKernels, RotateHeadsCall } from './own-kernels.js';
+import {
+  type GatedProductCall,
+  type GatedSumNormCall,
+  GROUP_SLICE,
+  type GroupNormCall,
+  groupSlices,
+  type OwnKernels,
+  type RotateHeadsCall,
+} from './own-kernels.js';
 
 /** Threads of a block. */
 const THREADS = 256;
 /** Threads that make a head of a token. */
 const WARP = 32;
-/** Elements that a thread of `gated_product` moves at once. */
-const VECTOR = 8;
+/** Elements that a thread moves at once: 16 bytes of two each, or of four each. */
+const EIGHT = 8;
+const FOUR = 4;
 
 /** The kernels of `tools/kernels/kernels.cu`, in the CUDA context that is current where they are launched. */
 export function openOwnKernels(type: ComputeType): OwnKernels {
@@ -39,35 +48,61 @@ class CudaKernels implements OwnKernels {
     this.#cuGetErrorName = library.func('cuGetErrorName', 'int', ['int', 'uint64 *']);
   }
 
-  rotateHeads(call: RotateHeadsCall): void {
+  rotateHeads(call: RotateHeadsCall, stream: Pointer): void {
     const { images, tokens, first, allTokens, heads, size } = call;
     const parameters = new Parameters();
     for (const address of [call.x, call.scale, call.cos, call.sin, call.out]) parameters.address(address);
     for (const value of [images, tokens, first, allTokens, heads, size]) parameters.integer(value);
     parameters.float(call.epsilon);
-    this.#launch(
-      'rotate_heads',
-      Math.ceil((images * tokens * heads) / (THREADS / WARP)),
-      parameters,
-      call.stream,
-    );
+    const blocks = Math.ceil((images * tokens * heads) / (THREADS / WARP));
+    this.#launch(`rotate_heads_${this.type}`, [blocks], parameters, stream);
   }
 
-  gatedProduct({ before, gate, value, out, rows, beforeWidth, width, stream }: GatedProductCall): void {
+  gatedProduct(call: GatedProductCall, stream: Pointer): void {
     const parameters = new Parameters();
-    for (const address of [before, gate, value, out]) parameters.address(address);
-    parameters.integer(beforeWidth / VECTOR);
-    parameters.integer(width / VECTOR);
-    this.#launch('gated_product', rows, parameters, stream);
+    for (const address of [call.before, call.gate, call.value, call.out]) parameters.address(address);
+    parameters.integer(call.beforeWidth / EIGHT);
+    parameters.integer(call.width / EIGHT);
+    this.#launch(`gated_product_${this.type}`, [call.rows], parameters, stream);
+  }
+
+  gatedSumNorm(call: GatedSumNormCall, stream: Pointer): void {
+    const { before, change, gate, factor, shift, sum, normed } = call;
+    const parameters = new Parameters();
+    for (const address of [before, change, gate, factor, shift, sum, normed]) parameters.address(address);
+    parameters.integer(call.width / EIGHT);
+    parameters.float(call.epsilon);
+    this.#launch(`gated_sum_norm_${this.type}`, [call.rows], parameters, stream);
+  }
+
+  groupNorm(call: GroupNormCall, stream: Pointer): void {
+    const { x, scale, bias, out, room, images, channels, pixels, groups } = call;
+    const grid = [groupSlices(call), images * groups] as const;
+    const length = ((channels / groups) * pixels) / FOUR;
+    const slice = GROUP_SLICE / FOUR;
+    const sums = new Parameters();
+    for (const address of [x, room]) sums.address(address);
+    for (const value of [length, slice]) sums.integer(value);
+    this.#launch('group_sums_float32', grid, sums, stream);
+    const parameters = new Parameters();
+    for (const address of [x, room, scale, bias, out]) parameters.address(address);
+    for (const value of [length, slice, pixels / FOUR, groups]) parameters.integer(value);
+    parameters.float(call.epsilon);
+    parameters.integer(Number(call.silu));
+    this.#launch('group_norm_float32', grid, parameters, stream);
   }
 
   /** @throws Error with the driver's answer */
-  #launch(kernel: string, blocks: number, parameters: Parameters, stream: Pointer): void {
-    const launched = this.#function(`${kernel}_${this.type}`);
-    const grid = [blocks, 1, 1] as const;
+  #launch(
+    kernel: string,
+    [blocks, rowsOfBlocks = 1]: readonly [number, number?],
+    { pointers }: Parameters,
+    stream: Pointer,
+  ): void {
+    const launched = this.#function(kernel);
+    const grid = [blocks, rowsOfBlocks, 1] as const;
     const block = [THREADS, 1, 1] as const;
     const shared = 0;
-    const { pointers } = parameters;
     this.#check(
       'cuLaunchKernel',
       this.#cuLaunchKernel(launched, ...grid, ...block, shared, stream, pointers, 0n),

@@ -2,14 +2,16 @@ import koffi from 'koffi';
 import type { ComputeType } from '../../graph/builder.js';
 import { ElementType } from '../../graph/element-type.js';
 import {
-  type OperatorInput,
+  type OperandType,
   OWN_OPERATORS,
   OWN_VERSION,
+  type OwnOperator,
   type OwnOperatorName,
-  typeOfInput,
 } from '../../graph/own-operators.js';
+import { checkStatus, KernelContext } from './kernel-context.js';
 import { addressOf, bytesAt, loadLibrary, type Pointer } from './native.js';
 import type { OrtFunctions, Status } from './ort-functions.js';
+import { type Attributes, COMPUTATIONS } from './own-computations.js';
 import type { OwnKernels } from './own-kernels.js';
 
 /*
@@ -51,13 +53,14 @@ const LAST_MEMBER = 24;
 const POINTER_BYTES = 8;
 
 type Member = keyof typeof MEMBERS;
+/** koffi's `size_t`. */
+type Index = number | bigint;
 type Callback = (...args: never[]) => number | bigint | null;
 
 /** What is read of a node when its kernel is made. */
 interface Node {
   readonly operator: OwnOperatorName;
-  readonly heads: number;
-  readonly epsilon: number;
+  readonly attributes: Attributes;
 }
 
 /** Held for good: ONNX Runtime has addresses of them. */
@@ -115,18 +118,19 @@ class CustomOperators {
   }
 
   #callbacks(): [place: number, address: Pointer][] {
-    const input = (operator: Pointer, index: number | bigint): OperatorInput =>
-      OWN_OPERATORS[this.#operator(operator)][Number(index)] as OperatorInput;
+    const described = (operator: Pointer): OwnOperator => OWN_OPERATORS[this.#operator(operator)];
+    const typeOf = (type: OperandType | undefined) => ElementType[type === 'float32' ? 'float32' : this.type];
     const callbacks: Record<Member, Callback> = {
       GetName: (operator: Pointer) => this.#names.get(this.#operator(operator)) as Pointer,
       GetExecutionProviderType: () => this.#provider,
-      GetInputType: (operator: Pointer, index: number) =>
-        ElementType[typeOfInput(input(operator, index), this.type)],
-      GetInputTypeCount: (operator: Pointer) => OWN_OPERATORS[this.#operator(operator)].length,
-      GetOutputType: () => ElementType[this.type],
-      GetOutputTypeCount: () => 1,
-      GetInputCharacteristic: (operator: Pointer, index: number) =>
-        input(operator, index).isOptional ? OPTIONAL : REQUIRED,
+      GetInputType: (operator: Pointer, index: Index) => typeOf(described(operator).inputs[Number(index)]),
+      GetInputTypeCount: (operator: Pointer) => described(operator).inputs.length,
+      GetOutputType: (operator: Pointer, index: Index) => typeOf(described(operator).outputs[Number(index)]),
+      GetOutputTypeCount: (operator: Pointer) => described(operator).outputs.length,
+      GetInputCharacteristic: (operator: Pointer, index: Index) => {
+        const { inputs, optional = 0 } = described(operator);
+        return Number(index) >= inputs.length - optional ? OPTIONAL : REQUIRED;
+      },
       GetOutputCharacteristic: () => REQUIRED,
       GetInputMemoryType: () => 0,
       GetVariadicInputMinArity: () => 1,
@@ -163,107 +167,30 @@ class CustomOperators {
   }
 
   #createKernel(operator: OwnOperatorName, info: Pointer, out: Pointer): void {
-    const heads = new BigInt64Array(1);
-    const epsilon = new Float32Array(1);
-    if (operator === 'RotateHeads') {
-      this.#check(this.functions.KernelInfoGetAttribute_int64(info, 'heads', heads));
-      this.#check(this.functions.KernelInfoGetAttribute_float(info, 'epsilon', epsilon));
+    const { functions } = this;
+    const described: OwnOperator = OWN_OPERATORS[operator];
+    const attributes: Record<string, number> = {};
+    for (const [name, kind] of Object.entries(described.attributes)) {
+      if (kind === 'integer') {
+        const value = new BigInt64Array(1);
+        checkStatus(functions, functions.KernelInfoGetAttribute_int64(info, name, value));
+        attributes[name] = Number(value[0]);
+      } else {
+        const value = new Float32Array(1);
+        checkStatus(functions, functions.KernelInfoGetAttribute_float(info, name, value));
+        attributes[name] = value[0] as number;
+      }
     }
     const kernel = this.#malloc(1);
-    this.#nodes.set(kernel, { operator, heads: Number(heads[0]), epsilon: epsilon[0] as number });
+    this.#nodes.set(kernel, { operator, attributes });
     Buffer.from(bytesAt(out, POINTER_BYTES).buffer).writeBigUInt64LE(kernel);
   }
 
-  #compute(node: Node, context: Pointer): void {
-    const stream =
-      this.kernels.provider === undefined
-        ? 0n
-        : this.#make((out) => this.functions.KernelContext_GetGPUComputeStream(context, out));
-    switch (node.operator) {
-      case 'RotateHeads':
-        this.#rotateHeads(node, context, stream);
-        break;
-      case 'GatedProduct':
-        this.#gatedProduct(context, stream);
-        break;
-    }
-  }
-
-  #rotateHeads({ heads, epsilon }: Node, context: Pointer, stream: Pointer): void {
-    const parts = [this.#input(context, 0), this.#input(context, 4)];
-    const scales = [this.#input(context, 1), this.#input(context, 5)];
-    const dims = parts.map((part) => (part === 0n ? [0, 0, 0] : this.#dims(part, 3)));
-    const [images = 0, , width = 0] = dims[0] as number[];
-    const allTokens = dims.reduce((sum, [, tokens = 0]) => sum + tokens, 0);
-    const cos = this.#address(this.#input(context, 2));
-    const sin = this.#address(this.#input(context, 3));
-    const out = this.#output(context, [images, allTokens, width]);
-    let first = 0;
-    for (const [index, part] of parts.entries()) {
-      const tokens = dims[index]?.[1] ?? 0;
-      if (images * tokens === 0) continue;
-      this.kernels.rotateHeads({
-        ...{ x: this.#address(part), scale: this.#address(scales[index] as Pointer), cos, sin, out },
-        ...{ images, tokens, first, allTokens, heads, size: width / heads, epsilon, stream },
-      });
-      first += tokens;
-    }
-  }
-
-  #gatedProduct(context: Pointer, stream: Pointer): void {
-    const gate = this.#input(context, 0);
-    const before = this.#input(context, 2);
-    const [images = 0, tokens = 0, width = 0] = this.#dims(gate, 3);
-    const beforeWidth = before === 0n ? 0 : (this.#dims(before, 3)[2] as number);
-    const out = this.#output(context, [images, tokens, beforeWidth + width]);
-    const rows = images * tokens;
-    if (rows === 0) return;
-    this.kernels.gatedProduct({
-      ...{ before: before === 0n ? 0n : this.#address(before), gate: this.#address(gate) },
-      ...{ value: this.#address(this.#input(context, 1)), out, rows, beforeWidth, width, stream },
-    });
-  }
-
-  /** @returns 0 for an optional input that is left out */
-  #input(context: Pointer, index: number): Pointer {
-    const count = this.#make((out) => this.functions.KernelContext_GetInputCount(context, out));
-    if (index >= count) return 0n;
-    return this.#make((out) => this.functions.KernelContext_GetInput(context, index, out));
-  }
-
-  /** @returns where its elements are */
-  #output(context: Pointer, dims: readonly number[]): Pointer {
-    const shape = BigInt64Array.from(dims, BigInt);
-    return this.#address(
-      this.#make((out) => this.functions.KernelContext_GetOutput(context, 0, shape, dims.length, out)),
-    );
-  }
-
-  #address(value: Pointer): Pointer {
-    return this.#make((out) => this.functions.GetTensorMutableData(value, out));
-  }
-
-  #dims(value: Pointer, rank: number): number[] {
-    const info = this.#make((out) => this.functions.GetTensorTypeAndShape(value, out));
-    try {
-      const dims = new BigInt64Array(rank);
-      this.#check(this.functions.GetDimensions(info, dims, rank));
-      return [...dims].map(Number);
-    } finally {
-      this.functions.ReleaseTensorTypeAndShapeInfo(info);
-    }
-  }
-
-  #make(create: (out: BigUint64Array) => Status): Pointer {
-    this.#check(create(this.#out));
-    return this.#out[0] as Pointer;
-  }
-
-  #check(status: Status): void {
-    if (status === null || status === 0n) return;
-    const message = this.functions.GetErrorMessage(status);
-    this.functions.ReleaseStatus(status);
-    throw new Error(message);
+  #compute({ operator, attributes }: Node, address: Pointer): void {
+    const { kernels } = this;
+    const context = new KernelContext(this.functions, address, this.#out);
+    const stream = kernels.provider === undefined ? 0n : context.stream;
+    COMPUTATIONS[operator]({ context, attributes, kernels, stream });
   }
 }
 

@@ -129,12 +129,11 @@ export class DeviceRuntime implements Runtime {
     graphs: readonly RuntimeGraph[],
     onOpened?: (session: Session, index: number) => void,
   ): Promise<Session[]> {
-    const { ort, provider, threads, compute, ownKernels: module } = this.options;
-    const ownKernels = module === undefined ? undefined : { module, type: compute.transformer };
+    const { ort, provider, threads, ownKernels } = this.options;
     await this.#takeRoom(graphs);
     this.#load();
     // Side by side: each takes a core's time, and none waits for weights.
-    const opening = graphs.map(async ({ component: name, bytes, weights, weightsFolder }, index) => {
+    const opening = graphs.map(async ({ component: name, bytes, weights, weightsFolder, compute }, index) => {
       const component = this.#components[index] as Component;
       const created = inSpan(`session ${name}`, () =>
         ort.createSession({
@@ -143,7 +142,7 @@ export class DeviceRuntime implements Runtime {
           weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
           provider,
           threads,
-          ownKernels,
+          ...(ownKernels !== undefined && { ownKernels: { module: ownKernels, type: compute } }),
         }),
       );
       component.opened = created;
