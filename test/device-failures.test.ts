@@ -17,6 +17,7 @@ import { openPipeline } from '../src/gpu/engine/pipeline.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { errorOfOrt } from '../src/gpu/runtime/cuda/ort-error.js';
 import { RunThread } from '../src/gpu/runtime/cuda/run-thread.js';
+import { StageProgress } from '../src/gpu/runtime/cuda/stage-progress.js';
 import type { RuntimeGraph } from '../src/gpu/runtime/session.js';
 import { memoryRuntime } from './support/device-runtime.js';
 import { MemoryDriver } from './support/memory-driver.js';
@@ -262,8 +263,8 @@ test('an engine ends with its parent, also while a call to its device never retu
 });
 
 test('a thread that makes no runs any more says so to every run, also to later ones', async () => {
-  const thread = new RunThread('/no/such/libonnxruntime.so');
-  const run = () => thread.run({ session: 0n, options: 0n, binding: 0n });
+  const thread = new RunThread('/no/such/libonnxruntime.so', new StageProgress().shared);
+  const run = () => thread.run({ session: 0n, options: 0n, binding: 0n, run: 1, waits: false });
   await assert.rejects(run(), EngineCrashed);
   await assert.rejects(run(), /thread that makes the model's runs ended: .*cannot open/s);
   await thread.close();

@@ -299,7 +299,7 @@ class Flux2Klein implements Pipeline {
   async #embed(encoded: readonly EncodedPrompt[], signal: AbortSignal): Promise<HeldTensor> {
     await weightsOf(this.sessions.textEncoder, signal);
     const dims = [encoded.length, this.card.maxTokens];
-    const outputs = await this.sessions.textEncoder.run({
+    const inputs = {
       input_ids: integerTensor(
         encoded.flatMap(({ ids }) => ids),
         dims,
@@ -308,7 +308,8 @@ class Flux2Klein implements Pipeline {
         encoded.flatMap(({ mask }) => mask),
         dims,
       ),
-    });
+    };
+    const outputs = await this.sessions.textEncoder.run(inputs, signal);
     return outputNamed(outputs, 'prompt_embeds');
   }
 
@@ -335,7 +336,9 @@ class Flux2Klein implements Pipeline {
           timestep: floatTensor(Float32Array.of(modelTimestep(scheduler, sigma)), [1]),
           step: floatTensor(Float32Array.of(next - sigma), [1]),
         };
-        const outputs = await inSpan(`step ${step + 1}`, () => this.sessions.transformer.run(inputs));
+        const outputs = await inSpan(`step ${step + 1}`, () =>
+          this.sessions.transformer.run(inputs, hooks.signal),
+        );
         latents.release();
         latents = outputNamed(outputs, 'latents');
         try {

@@ -11,7 +11,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './onnx.js';
-import { OWN, OWN_VERSION } from './own-operators.js';
+import { awaitWeights, OWN, OWN_VERSION, type OwnOperatorName } from './own-operators.js';
 import { bfloat16Bits, float16Bits } from './small-floats.js';
 
 /** ONNX operators of opset 21; ONNX Runtime's fused ones are in `MICROSOFT`. */
@@ -35,6 +35,11 @@ export interface Graph {
   /** All external data that the graph refers to and nothing else, in order of first use. */
   readonly weights: readonly GraphWeight[];
   readonly compute: ComputeType;
+  /**
+   * Where it may run while weights are still on their way: how many of them, the first ones, have to be in place for
+   * each of its stages. Undefined where all have to be.
+   */
+  readonly stages?: readonly number[];
 }
 
 /** A tensor inside the graph. */
@@ -78,6 +83,9 @@ export class GraphBuilder {
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   #values = 0;
+  /** How many weights there were when each stage after the first began. */
+  readonly #stageStarts: number[] = [];
+  #externals = 0;
 
   constructor(
     private readonly name: string,
@@ -200,6 +208,19 @@ export class GraphBuilder {
     return this.#scaled(chosen, scales, type);
   }
 
+  /**
+   * Begins a stage of the graph: weights that are first used from here on may come later than those before, if all that
+   * uses them comes from what `staged` returns from here on. Only for graphs with operators of our own.
+   */
+  beginStage(): void {
+    this.#stageStarts.push(this.#externals);
+  }
+
+  /** `value`, of the compute type, once the weights of the stage are in place. */
+  staged(value: Value): Value {
+    return awaitWeights(this, value, this.#stageStarts.length);
+  }
+
   finish(): Graph {
     const initializers = [...this.#initializers.values()];
     const bytes = encodeModel({
@@ -218,7 +239,31 @@ export class GraphBuilder {
         output: this.#outputs,
       },
     });
-    return { bytes, weights: weightsOf(initializers, this.weights.folder), compute: this.compute };
+    const weights = weightsOf(initializers, this.weights.folder);
+    const stages = this.#stages(weights);
+    return { bytes, weights, compute: this.compute, ...(stages && { stages }) };
+  }
+
+  /**
+   * How many weights each stage needs; undefined where there is one stage, or where something reads a weight that does
+   * not wait for it: one that is cast, which ONNX Runtime may do at any time.
+   */
+  #stages(weights: readonly GraphWeight[]): readonly number[] | undefined {
+    if (this.#stageStarts.length === 0) return undefined;
+    const needed = [...this.#stageStarts, weights.length];
+    const stageOf = new Map(
+      weights.map(({ name }, index) => [name, needed.findIndex((count) => index < count)]),
+    );
+    /** The stage whose weights are in place when a value is computed. */
+    const reached = new Map<string, number>();
+    for (const { opType, input, output, attribute } of this.#nodes) {
+      const before = Math.max(0, ...input.map((name) => reached.get(name) ?? 0));
+      if (input.some((name) => (stageOf.get(name) ?? 0) > before)) return undefined;
+      const isAwaiting = opType === ('AwaitWeights' satisfies OwnOperatorName);
+      const stage = isAwaiting ? Number(attribute.find(({ name }) => name === 'stage')?.i) : before;
+      for (const name of output) reached.set(name, Math.max(before, stage));
+    }
+    return needed;
   }
 
   /** An int8 tensor `T` has a float32 scale for every row of its first axis, stored as `T.scale`. */
@@ -236,6 +281,7 @@ export class GraphBuilder {
     const rowBytes = stored.length / (stored.shape[0] as number);
     const { from, to } = rows ?? { from: 0, to: stored.shape[0] as number };
     const name = rows ? `${tensor}[${from}:${to}]` : tensor;
+    if (!this.#initializers.has(name)) this.#externals++;
     this.#initializers.set(name, {
       name,
       dims,

@@ -79,6 +79,8 @@ class Flux2Transformer {
   readonly #dim: number;
   readonly #feedForwardDim: number;
   readonly #ownOperators: boolean;
+  /** Whether it may run while weights are on their way. */
+  readonly #hasStages: boolean;
   readonly #rotation: { readonly positions: Value; readonly cos: Value; readonly sin: Value };
 
   constructor(
@@ -90,6 +92,7 @@ class Flux2Transformer {
     this.#feedForwardDim = Math.trunc(this.#dim * config.mlp_ratio);
     this.#ownOperators =
       ownOperators && canUseOwnOperators(config.attention_head_dim, this.#dim, this.#feedForwardDim);
+    this.#hasStages = ownOperators && graph.sums === graph.compute;
     const half = config.attention_head_dim / 2;
     const table = (name: string) => {
       const values = graph.input(name, 'float32', ['tokens', half]);
@@ -133,6 +136,8 @@ class Flux2Transformer {
     const textTokens = graph.op('Shape', [prompt], { attributes: { start: 1, end: 2 } });
     for (let index = 0; index < config.num_layers; index++) {
       const block = `transformer_blocks.${index}`;
+      this.#beginStage();
+      streams = { text: this.#staged(streams.text), image: this.#staged(streams.image) };
       streams = this.#doubleBlock(block, streams, textTokens, textModulations, imageModulations);
     }
 
@@ -140,10 +145,15 @@ class Flux2Transformer {
       before: concat(graph, [this.#summed(streams.text), this.#summed(streams.image)], 1),
     };
     for (let index = 0; index < config.num_single_layers; index++) {
-      tokens = this.#singleBlock(`single_transformer_blocks.${index}`, tokens, singleModulation);
+      this.#beginStage();
+      const block = `single_transformer_blocks.${index}`;
+      tokens = this.#singleBlock(block, this.#staged(tokens), singleModulation);
     }
 
-    const [scale, shift] = linearParts(graph, noise, 'norm_out.linear', dim, [dim, dim]);
+    this.#beginStage();
+    tokens = this.#staged(tokens);
+    const lastNoise = this.#hasStages ? graph.staged(noise) : noise;
+    const [scale, shift] = linearParts(graph, lastNoise, 'norm_out.linear', dim, [dim, dim]);
     const image = this.#separate(this.#summed(tokens), textTokens).image;
     const { normed } = this.#normed(
       { before: image },
@@ -360,6 +370,17 @@ class Flux2Transformer {
       ? modulatedSumNorm(graph, [before, change], modulation, eps)
       : { sum: before, normed: modulatedLayerNorm(graph, before, modulation, eps) };
     return { sum, normed: graph.cast(normed, graph.sums, graph.compute) };
+  }
+
+  /** What follows, if it comes from `#staged` tokens, may be computed before later weights are there. */
+  #beginStage(): void {
+    if (this.#hasStages) this.graph.beginStage();
+  }
+
+  #staged(tokens: Tokens): Tokens {
+    if (!this.#hasStages) return tokens;
+    const { before, change } = tokens;
+    return change ? { ...tokens, change: this.graph.staged(change) } : { before: this.graph.staged(before) };
   }
 
   #summed({ before, change, gate }: Tokens): Value {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { writeAtomically } from '../../storage/atomic-write.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { buildBert } from './bert.js';
-import type { ComputeType, Graph, GraphWeight } from './builder.js';
+import type { ComputeType, Graph } from './builder.js';
 import { buildFlux2Transformer } from './flux2-transformer.js';
 import { buildQwen3 } from './qwen3.js';
 import { buildVaeDecoder, type VaeComputeType } from './vae-decoder.js';
@@ -62,7 +62,7 @@ export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Grap
   const { textEncoder, transformer, vae, generation } = checkpoint;
   const { ownOperators = false } = compute;
   return withDigest({
-    textEncoder: buildTextEncoder(textEncoder, generation.text_encoder_out_layers, compute.textEncoder),
+    textEncoder: buildTextEncoder(textEncoder, generation.text_encoder_out_layers, compute),
     transformer: buildFlux2Transformer(transformer.config, transformer.weights, compute.transformer, {
       ownOperators,
     }),
@@ -73,13 +73,13 @@ export function buildGraphs(checkpoint: Checkpoint, compute: ComputeTypes): Grap
 function buildTextEncoder(
   { config, weights }: Checkpoint['textEncoder'],
   outputLayers: readonly number[],
-  compute: ComputeType,
+  { textEncoder: compute, ownOperators = false }: ComputeTypes,
 ): Graph {
   switch (config.model_type) {
     case 'bert':
       return buildBert(config, weights, outputLayers, compute);
     case 'qwen3':
-      return buildQwen3(config, weights, outputLayers, compute);
+      return buildQwen3(config, weights, outputLayers, compute, { ownOperators });
   }
 }
 
@@ -107,7 +107,7 @@ async function graphKey(checkpoint: Checkpoint, compute: ComputeTypes): Promise<
 const WEIGHTS_FILE = 'weights.json';
 const DIGEST_FILE = 'digest';
 
-type GraphWeights = Readonly<Record<Component, readonly GraphWeight[]>>;
+type GraphWeights = Readonly<Record<Component, Pick<Graph, 'weights' | 'stages'>>>;
 
 async function readCached(folder: string, compute: ComputeTypes): Promise<Graphs | undefined> {
   try {
@@ -121,7 +121,7 @@ async function readCached(folder: string, compute: ComputeTypes): Promise<Graphs
       Object.fromEntries(
         COMPONENTS.map((component, index) => [
           component,
-          { bytes: bytes[index], weights: weights[component], compute: compute[component] },
+          { bytes: bytes[index], ...weights[component], compute: compute[component] },
         ]),
       ) as unknown as Omit<Graphs, 'digest'>,
     );
@@ -139,7 +139,12 @@ async function writeCached(folder: string, graphs: Graphs): Promise<void> {
     await mkdir(folder, { recursive: true });
     for (const component of COMPONENTS) await write(`${component}.onnx`, graphs[component].bytes);
     const weights = JSON.stringify(
-      Object.fromEntries(COMPONENTS.map((component) => [component, graphs[component].weights])),
+      Object.fromEntries(
+        COMPONENTS.map((component) => {
+          const { weights, stages } = graphs[component];
+          return [component, { weights, stages }];
+        }),
+      ),
     );
     await write(WEIGHTS_FILE, weights);
     await write(DIGEST_FILE, cacheDigest(graphs, weights));

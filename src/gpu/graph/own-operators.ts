@@ -58,6 +58,12 @@ export const OWN_OPERATORS = {
     outputs: ['float32', 'float32'],
     attributes: { groups: 'integer', epsilon: 'float', silu: 'integer' },
   },
+  /** x → x itself, once the weights of this stage are in place: see `GraphBuilder.beginStage`. */
+  AwaitWeights: {
+    inputs: ['compute'],
+    outputs: ['compute'],
+    attributes: { stage: 'integer' },
+  },
 } as const satisfies Record<string, OwnOperator>;
 export type OwnOperatorName = keyof typeof OWN_OPERATORS;
 
@@ -98,6 +104,11 @@ export function rotateHeads(
     domain: OWN,
     attributes: { heads, epsilon: { float: epsilon } },
   });
+}
+
+/** See `AwaitWeights`. */
+export function awaitWeights(graph: GraphBuilder, x: Value, stage: number): Value {
+  return graph.op('AwaitWeights' satisfies OwnOperatorName, [x], { domain: OWN, attributes: { stage } });
 }
 
 /** See `GatedProduct`. */

@@ -17,6 +17,7 @@ const UNSEEN = -1e30;
  * Inputs: `input_ids`, `attention_mask` int64 [B, L].
  * Output: `prompt_embeds` float32 [B, L, hidden_size × outputLayers.length].
  * @param outputLayers which hidden states: `k` is what layer `k` reads; after the last layer comes the final norm
+ * @param options.ownOperators whether it may be made of operators of our own. Default: false
  * @throws CheckpointInvalid where a weight is missing or does not fit
  */
 export function buildQwen3(
@@ -24,10 +25,12 @@ export function buildQwen3(
   weights: Weights,
   outputLayers: readonly number[],
   compute: ComputeType,
+  { ownOperators = false } = {},
 ): Graph {
-  return new Qwen3(config, new GraphBuilder('Qwen3Model', weights, compute), prefixOf(weights)).build(
-    outputLayers,
-  );
+  const graph = new GraphBuilder('Qwen3Model', weights, compute);
+  // It may run while weights are on their way.
+  const hasStages = ownOperators && graph.sums === graph.compute;
+  return new Qwen3(config, graph, prefixOf(weights), hasStages).build(outputLayers);
 }
 
 /** A `Qwen3ForCausalLM` has the model under a name of its own, a `Qwen3Model` has not. */
@@ -40,6 +43,7 @@ class Qwen3 {
     private readonly config: Qwen3Config,
     private readonly graph: GraphBuilder,
     private readonly prefix: string,
+    private readonly hasStages: boolean,
   ) {}
 
   build(outputLayers: readonly number[]): Graph {
@@ -59,16 +63,23 @@ class Qwen3 {
     });
     const deepest = Math.max(...outputLayers);
     for (let index = 0; index < deepest; index++) {
-      states.push(this.#layer(`${this.prefix}layers.${index}`, states[index] as Value, attention));
+      const state = this.#nextStage(states[index] as Value);
+      states.push(this.#layer(`${this.prefix}layers.${index}`, state, attention));
     }
     if (deepest === config.num_hidden_layers) {
-      const last = states[deepest] as Value;
+      const last = this.#nextStage(states[deepest] as Value);
       states[deepest] = rmsNorm(graph, last, `${this.prefix}norm`, size, config.rms_norm_eps, graph.sums);
     }
     const chosen = outputLayers.map((index) => states[index] as Value);
     const embeds = graph.cast(concat(graph, chosen, -1), graph.sums, 'float32');
     graph.output('prompt_embeds', 'float32', ['batch', 'text_tokens', size * outputLayers.length], embeds);
     return graph.finish();
+  }
+
+  #nextStage(state: Value): Value {
+    if (!this.hasStages) return state;
+    this.graph.beginStage();
+    return this.graph.staged(state);
   }
 
   /** 0 to L − 1, int64 [L]. */

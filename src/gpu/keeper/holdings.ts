@@ -4,7 +4,6 @@ import { InvalidRequest, OutOfMemory } from '../../contract/errors.js';
 import { type CudaDriver, roundUp } from '../runtime/cuda/driver.js';
 import type { HostCache } from '../runtime/cuda/host-cache.js';
 import { WeightArena } from '../runtime/cuda/weight-arena.js';
-import type { WeightLayout } from '../runtime/cuda/weight-layout.js';
 import { type WantedWeights, weightsKey } from '../runtime/cuda/weight-source.js';
 import { streamWeights } from '../runtime/cuda/weight-stream.js';
 import { tellSpan } from '../spans.js';
@@ -188,7 +187,7 @@ export class Holdings {
   #take(weights: WantedWeights): Holding {
     const { component, layout } = weights;
     const arena = () => {
-      const whole: WeightLayout = { ...layout, offsets: new Map() };
+      const whole = { ...layout, offsets: new Map<string, number>() };
       // Components of several models may be streamed together: an arena's name is one of its own.
       return new WeightArena(this.options.driver, `${component} ${key.slice(0, 8)}`, whole, {
         shareable: true,

@@ -30,8 +30,8 @@ export async function weightsOf(
   { cacheFolder, compute, granularity }: PlanOptions,
 ): Promise<WantedWeights[]> {
   const graphs = await loadGraphs(checkpoint, { cacheFolder, compute });
-  return pipelineGraphs(checkpoint, graphs).map(({ component, weights }) => {
-    const layout = layOut(weights);
+  return pipelineGraphs(checkpoint, graphs).map(({ component, weights, stages }) => {
+    const layout = layOut(weights, stages);
     const mappedBytes = roundUp(Math.max(layout.extent, 1), granularity);
     return { component, checkpointDigest: checkpoint.card.digest, mappedBytes, layout };
   });

@@ -36,12 +36,13 @@ export type Inputs = Readonly<Record<string, Tensor | HeldTensor>>;
 /** One graph, ready to run. On the CPU a run blocks the event loop: sessions live in an engine process only. */
 export interface Session {
   /**
-   * Waits for the graph's weights, then runs it.
+   * Runs the graph, waiting for weights that it needs.
+   * @param signal gives up that waiting; a run that has its weights goes on to its end
    * @returns what it made, to be released
-   * @throws OutOfMemory, DeviceLost, EngineCrashed
+   * @throws OutOfMemory, DeviceLost, EngineCrashed, what kept weights from their place, the signal's reason
    */
-  run(inputs: Inputs): Promise<Readonly<Record<string, HeldTensor>>>;
-  /** Resolves when the graph's weights are in place. @throws what kept them from it */
+  run(inputs: Inputs, signal?: AbortSignal): Promise<Readonly<Record<string, HeldTensor>>>;
+  /** Resolves when a run can begin: all weights are in place, or those of its first stage. @throws what kept them from it */
   ready(): Promise<void>;
   /** Runs the graph once, whatever its weights are by now, so that its first run finds kernels and memory ready. */
   warmUp(inputs: () => Promise<Inputs>): Promise<void>;
@@ -55,6 +56,8 @@ export interface RuntimeGraph {
   /** What of its external data it uses. */
   readonly weights: readonly GraphWeight[];
   readonly compute: ComputeType;
+  /** See `Graph`. */
+  readonly stages?: readonly number[];
   /** The folder that the external data lies in. */
   readonly weightsFolder: string;
   /** Of the checkpoint that the weights are of: with it, other processes may hold them too. */

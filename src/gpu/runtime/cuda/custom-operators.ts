@@ -47,6 +47,8 @@ const MEMBERS = {
   KernelComputeV2: [17, 'void *', 'void *', 'void *'],
   GetStartVersion: [19, 'int', 'void *'],
   GetEndVersion: [20, 'int', 'void *'],
+  GetAliasMap: [23, 'size_t', 'void *', 'void *'],
+  ReleaseAliasMap: [24, 'void', 'void *', 'void *'],
 } as const satisfies Record<string, readonly [place: number, result: string, ...string[]]>;
 const KERNEL_DESTROY = 8;
 const LAST_MEMBER = 24;
@@ -55,7 +57,7 @@ const POINTER_BYTES = 8;
 type Member = keyof typeof MEMBERS;
 /** koffi's `size_t`. */
 type Index = number | bigint;
-type Callback = (...args: never[]) => number | bigint | null;
+type Callback = (...args: never[]) => number | bigint | null | undefined;
 
 /** What is read of a node when its kernel is made. */
 interface Node {
@@ -68,15 +70,21 @@ const held: unknown[] = [];
 
 /**
  * Makes an `OrtCustomOp` of every operator of ours, for `CustomOpDomain_Add`.
- * @param type what graphs compute in
  * @returns their addresses, good while the thread lives
  */
 export function makeCustomOperators(
   functions: OrtFunctions,
-  kernels: OwnKernels,
-  type: ComputeType,
+  { kernels, type, awaitWeights }: Computing,
 ): Pointer[] {
-  return new CustomOperators(functions, kernels, type).addresses;
+  return new CustomOperators(functions, { kernels, type, awaitWeights }).addresses;
+}
+
+interface Computing {
+  readonly kernels: OwnKernels;
+  /** What graphs compute in. */
+  readonly type: ComputeType;
+  /** See `StageWait`. */
+  readonly awaitWeights: (stage: number) => void;
 }
 
 class CustomOperators {
@@ -85,20 +93,22 @@ class CustomOperators {
   readonly #provider: Pointer;
   readonly #nodes = new Map<Pointer, Node>();
   readonly #malloc: (bytes: number) => Pointer;
+  /** A list of one index. */
+  readonly #zero = Buffer.alloc(Int32Array.BYTES_PER_ELEMENT);
   /** Where ONNX Runtime writes results: calls don't overlap. */
   readonly #out = new BigUint64Array(1);
 
   constructor(
     private readonly functions: OrtFunctions,
-    private readonly kernels: OwnKernels,
-    private readonly type: ComputeType,
+    private readonly computing: Computing,
   ) {
-    const { provider } = kernels;
+    const { provider } = computing.kernels;
     this.#provider = provider === undefined ? 0n : text(provider);
     const libc = loadLibrary('libc.so.6');
     this.#malloc = libc.func('malloc', 'void *', ['size_t']);
     // A kernel is a byte of C's memory, so that it can go when this thread is gone.
     const free = libc.symbol('free') as Pointer;
+    held.push(this.#zero);
     const members = this.#callbacks();
     for (const name of Object.keys(OWN_OPERATORS) as OwnOperatorName[]) {
       const table = Buffer.alloc((1 + LAST_MEMBER + 1) * POINTER_BYTES);
@@ -106,7 +116,11 @@ class CustomOperators {
       table.writeUInt32LE(VERSION, 0);
       const set = (place: number, address: Pointer) =>
         table.writeBigUInt64LE(address, (1 + place) * POINTER_BYTES);
-      for (const [place, address] of members) set(place, address);
+      for (const [member, address] of members) {
+        // What passes its input on has no memory of its own.
+        if (/AliasMap/.test(member) && name !== 'AwaitWeights') continue;
+        set(MEMBERS[member][0], address);
+      }
       set(KERNEL_DESTROY, free);
       this.#names.set(name, text(name));
       this.#operators.set(addressOf(table), name);
@@ -117,9 +131,10 @@ class CustomOperators {
     return [...this.#operators.keys()];
   }
 
-  #callbacks(): [place: number, address: Pointer][] {
+  #callbacks(): [member: Member, address: Pointer][] {
     const described = (operator: Pointer): OwnOperator => OWN_OPERATORS[this.#operator(operator)];
-    const typeOf = (type: OperandType | undefined) => ElementType[type === 'float32' ? 'float32' : this.type];
+    const typeOf = (type: OperandType | undefined) =>
+      ElementType[type === 'float32' ? 'float32' : this.computing.type];
     const callbacks: Record<Member, Callback> = {
       GetName: (operator: Pointer) => this.#names.get(this.#operator(operator)) as Pointer,
       GetExecutionProviderType: () => this.#provider,
@@ -143,12 +158,20 @@ class CustomOperators {
         this.#orStatus(() => this.#compute(this.#nodes.get(kernel) as Node, context)),
       GetStartVersion: () => OWN_VERSION,
       GetEndVersion: () => OWN_VERSION,
+      // Input 0 is output 0.
+      GetAliasMap: (inputs: Pointer, outputs: Pointer) => {
+        for (const list of [inputs, outputs]) {
+          Buffer.from(bytesAt(list, POINTER_BYTES).buffer).writeBigUInt64LE(addressOf(this.#zero));
+        }
+        return 1;
+      },
+      ReleaseAliasMap: () => undefined,
     };
     return (Object.keys(MEMBERS) as Member[]).map((name) => {
-      const [place, result, ...args] = MEMBERS[name];
+      const [, result, ...args] = MEMBERS[name];
       const pointer = koffi.register(callbacks[name], koffi.pointer(koffi.proto(result, [...args])));
       held.push(pointer);
-      return [place, koffi.address(pointer)];
+      return [name, koffi.address(pointer)];
     });
   }
 
@@ -187,10 +210,10 @@ class CustomOperators {
   }
 
   #compute({ operator, attributes }: Node, address: Pointer): void {
-    const { kernels } = this;
+    const { kernels, awaitWeights } = this.computing;
     const context = new KernelContext(this.functions, address, this.#out);
     const stream = kernels.provider === undefined ? 0n : context.stream;
-    COMPUTATIONS[operator]({ context, attributes, kernels, stream });
+    COMPUTATIONS[operator]({ context, attributes, kernels, stream, awaitWeights });
   }
 }
 

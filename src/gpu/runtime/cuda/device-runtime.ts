@@ -35,7 +35,8 @@ import {
   roundUp,
 } from './driver.js';
 import type { HostCache } from './host-cache.js';
-import type { ForeignTensor, Ort, OrtSession, OrtTensor, Provider } from './ort.js';
+import type { ForeignTensor, Ort, OrtRunOptions, OrtSession, OrtTensor, Provider } from './ort.js';
+import { StageProgress } from './stage-progress.js';
 import { Turns } from './turns.js';
 import { noRoomFor, WeightArena } from './weight-arena.js';
 import { type CopyRun, layOut, type WeightLayout } from './weight-layout.js';
@@ -80,6 +81,13 @@ interface Component {
   arrival: Promise<void>;
   /** Resolves when its weights are in place. */
   ready: Promise<unknown>;
+  /** Resolves when those of its first stage are. */
+  begun: Promise<unknown>;
+  /** Where the weights of its stages end. */
+  readonly stageEnds: readonly number[];
+  readonly progress: StageProgress;
+  /** Told where what is in place ends by now, while it is streamed. */
+  placed: (end: number) => void;
 }
 
 /**
@@ -142,11 +150,12 @@ export class DeviceRuntime implements Runtime {
           weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
           provider,
           threads,
+          progress: component.progress,
           ...(ownKernels !== undefined && { ownKernels: { module: ownKernels, type: compute } }),
         }),
       );
       component.opened = created;
-      const session = new DeviceSession(name, await created, () => component.ready, component.turns, this);
+      const session = new DeviceSession(name, await created, component, this);
       onOpened?.(session, index);
       return session;
     });
@@ -217,6 +226,7 @@ export class DeviceRuntime implements Runtime {
       component.arena.release();
       component.ready = Promise.reject(new Error(reason));
       component.ready.catch(() => {});
+      component.begun = component.ready;
     }
     await this.#returnLent();
     await this.#transfers.rest();
@@ -351,17 +361,21 @@ export class DeviceRuntime implements Runtime {
       throw error;
     }
     const settled = Promise.resolve();
-    return arenas.map((arena) => ({
+    return arenas.map((arena, index) => ({
       arena,
       turns: new Turns(),
       opened: settled,
       arrival: settled,
       ready: settled,
+      begun: settled,
+      stageEnds: this.#wanted[index]?.layout.stageEnds ?? [],
+      progress: new StageProgress(),
+      placed: () => {},
     }));
   }
 
-  #wantedOf({ component, weights, checkpointDigest }: RuntimeGraph): Wanted {
-    const layout = layOut(weights);
+  #wantedOf({ component, weights, stages, checkpointDigest }: RuntimeGraph): Wanted {
+    const layout = layOut(weights, stages);
     const mappedBytes = roundUp(Math.max(layout.extent, 1), this.options.driver.granularity);
     return { component, layout, mappedBytes, checkpointDigest };
   }
@@ -486,6 +500,7 @@ export class DeviceRuntime implements Runtime {
       component.ready = load(component);
       // Whoever runs the session, or waits for `loaded`, hears of it.
       component.ready.catch(() => {});
+      follow(component);
     }
   }
 
@@ -556,12 +571,34 @@ export class DeviceRuntime implements Runtime {
       .filter((arena) => !arena.isLoaded && !arena.isLent);
     return streamWeights(driver, missing, {
       signal,
+      onPlaced: (name, end) => this.#components.find(({ arena }) => arena.component === name)?.placed(end),
       onProgress: ({ component, kind, ...span }) =>
         tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
       ...(cache && { cache }),
     });
   }
+}
+
+/** Tells a component's progress to whoever runs it, until it is ready or will not be. */
+function follow(component: Component): void {
+  const { progress, stageEnds, ready } = component;
+  let reached = 0;
+  progress.reached(reached);
+  component.begun = new Promise((resolve, reject) => {
+    component.placed = (end) => {
+      while (reached < stageEnds.length && (stageEnds[reached] as number) <= end) reached++;
+      progress.reached(reached);
+      if (reached > 0) resolve(undefined);
+    };
+    ready
+      .then(() => component.placed(Number.POSITIVE_INFINITY))
+      .catch((error: unknown) => {
+        progress.failed();
+        reject(error);
+      });
+  });
+  component.begun.catch(() => {});
 }
 
 /** Before another stream is tried, after one that could not read. */
@@ -600,30 +637,40 @@ function probesOf(plan: readonly CopyRun[]): CopyRun[] {
 }
 
 class DeviceSession implements Session {
-  readonly #turns: Turns;
-
   constructor(
-    private readonly component: string,
+    private readonly name: string,
     private readonly session: OrtSession,
-    private readonly weights: () => Promise<unknown>,
-    /** Runs of one session wait for each other. */
-    turns: Turns,
+    private readonly component: Component,
     private readonly runtime: DeviceRuntime,
-  ) {
-    this.#turns = turns;
+  ) {}
+
+  /** Runs of one session wait for each other. */
+  get #turns(): Turns {
+    return this.component.turns;
   }
 
   async ready(): Promise<void> {
-    await this.weights();
+    await this.component.begun;
   }
 
-  async run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+  async run(inputs: Inputs, signal?: AbortSignal): Promise<Record<string, HeldTensor>> {
     await this.ready();
-    return this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(() => this.#run(inputs))));
+    const { stageEnds } = this.component;
+    const options = { waits: stageEnds.length > 1, signal };
+    const run = async () => {
+      try {
+        return await this.#run(inputs, options);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (this.component.progress.isFailed) await this.component.ready;
+        throw error;
+      }
+    };
+    return this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(run)));
   }
 
   async warmUp(inputs: () => Promise<Inputs>): Promise<void> {
-    const warmUp = () => inSpan(`warm-up ${this.component}`, async () => this.#run(await inputs()));
+    const warmUp = () => inSpan(`warm-up ${this.name}`, async () => this.#run(await inputs(), {}));
     releaseAll(await this.#turns.take(() => this.runtime.guarded(warmUp)));
   }
 
@@ -641,7 +688,7 @@ class DeviceSession implements Session {
     return this.session.close();
   }
 
-  async #run(inputs: Inputs): Promise<Record<string, HeldTensor>> {
+  async #run(inputs: Inputs, options: OrtRunOptions): Promise<Record<string, HeldTensor>> {
     // Arrays are held as long as values stand for them.
     const borrowed: { value: bigint; tensor: Tensor }[] = [];
     try {
@@ -656,7 +703,7 @@ class DeviceSession implements Session {
         borrowed.push({ value, tensor: here });
         values.set(name, value);
       }
-      const outputs = await this.session.run(values);
+      const outputs = await this.session.run(values, options);
       return Object.fromEntries([...outputs].map(([name, tensor]) => [name, this.runtime.adopt(tensor)]));
     } finally {
       for (const { value } of borrowed) this.runtime.giveBack(value);

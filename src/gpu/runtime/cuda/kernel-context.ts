@@ -24,10 +24,11 @@ export class KernelContext {
     return this.#address(this.#value(index));
   }
 
-  dims(index: number, rank: number): number[] {
+  dims(index: number): number[] {
     const value = this.#value(index);
     const info = this.#make((to) => this.functions.GetTensorTypeAndShape(value, to));
     try {
+      const rank = Number(this.#make((to) => this.functions.GetDimensionsCount(info, to)));
       const dims = new BigInt64Array(rank);
       checkStatus(this.functions, this.functions.GetDimensions(info, dims, rank));
       return [...dims].map(Number);

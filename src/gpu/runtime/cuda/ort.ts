@@ -11,6 +11,7 @@ import {
 } from './ort-functions.js';
 import type { OwnKernelsSource } from './own-kernels.js';
 import { RunThread } from './run-thread.js';
+import { StageProgress } from './stage-progress.js';
 
 /** `OrtLoggingLevel`: errors. */
 const LOG_ERRORS = 3;
@@ -49,6 +50,8 @@ export interface OrtSessionOptions {
   readonly threads: number;
   /** For graphs that have operators of our own. */
   readonly ownKernels?: OwnKernelsSource | undefined;
+  /** How far its weights are, for graphs with stages. */
+  readonly progress?: StageProgress;
 }
 
 /** ONNX Runtime through its C API: one environment of a process. */
@@ -79,9 +82,11 @@ export class Ort {
     provider,
     threads,
     ownKernels,
+    progress = new StageProgress(),
   }: OrtSessionOptions): Promise<OrtSession> {
     const { functions } = this;
-    const thread = new RunThread(this.libraryPath, usesOwnOperators(graph) ? ownKernels : undefined);
+    const kernels = usesOwnOperators(graph) ? ownKernels : undefined;
+    const thread = new RunThread(this.libraryPath, progress.shared, kernels);
     const options = this.make((out) => functions.CreateSessionOptions(out));
     const values: Pointer[] = [];
     let domain: Pointer | undefined;
@@ -109,7 +114,8 @@ export class Ort {
       if (domain !== undefined) this.check(functions.AddCustomOpDomain(options, domain));
       const out = new BigUint64Array(1);
       await this.call(functions.CreateSessionFromArray, this.#env, graph, graph.byteLength, options, out);
-      return new OrtSession(this, { session: pointerIn(out), provider, weights: values, thread, domain });
+      const session = pointerIn(out);
+      return new OrtSession(this, { session, provider, weights: values, thread, domain, progress });
     } catch (error) {
       for (const value of values) functions.ReleaseValue(value);
       if (domain !== undefined) functions.ReleaseCustomOpDomain(domain);
@@ -268,11 +274,20 @@ interface MadeSession {
   readonly thread: RunThread;
   /** Of operators of our own. */
   readonly domain: Pointer | undefined;
+  readonly progress: StageProgress;
+}
+
+export interface OrtRunOptions {
+  /** Whether it waits for weights that are on their way. Default: false. */
+  readonly waits?: boolean;
+  /** Gives up that waiting. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One graph over weights that are in place. */
 export class OrtSession {
   readonly #outputNames: readonly string[];
+  #runs = 0;
 
   constructor(
     private readonly ort: Ort,
@@ -286,12 +301,23 @@ export class OrtSession {
    * @param inputs values by name, wherever they are; they must outlive the run
    * @returns its outputs, in the provider's memory; release each
    */
-  async run(inputs: ReadonlyMap<string, Pointer>): Promise<Map<string, OrtTensor>> {
+  async run(
+    inputs: ReadonlyMap<string, Pointer>,
+    { waits = false, signal }: OrtRunOptions = {},
+  ): Promise<Map<string, OrtTensor>> {
     const { functions } = this.ort;
-    const { session, thread } = this.made;
+    const { session, thread, progress } = this.made;
     return this.#bound(async (binding, options) => {
       for (const [name, value] of inputs) this.ort.check(functions.BindInput(binding, name, value));
-      this.ort.check(await thread.run({ session, options, binding }));
+      const run = ++this.#runs;
+      const giveUp = () => progress.giveUp(run);
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', giveUp);
+      try {
+        this.ort.check(await thread.run({ session, options, binding, run, waits }));
+      } finally {
+        signal?.removeEventListener('abort', giveUp);
+      }
       const values = this.ort.boundOutputs(binding);
       return new Map(
         this.#outputNames.map((name, index) => [name, this.#describe(values[index] as Pointer)]),
@@ -311,7 +337,7 @@ export class OrtSession {
       this.ort.check(functions.AddRunConfigEntry(options, SHRINK, arena));
       this.ort.check(functions.RunOptionsSetTerminate(options));
       try {
-        this.ort.check(await thread.run({ session, options, binding }));
+        this.ort.check(await thread.run({ session, options, binding, run: 0, waits: false }));
       } catch (error) {
         if (!(error instanceof Error && TERMINATED.test(error.message))) throw error;
       }

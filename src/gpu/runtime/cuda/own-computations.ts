@@ -11,13 +11,15 @@ interface Computation {
   readonly attributes: Attributes;
   readonly kernels: OwnKernels;
   readonly stream: Pointer;
+  /** Returns when the weights of a stage are in place. @throws Error where they will not come */
+  readonly awaitWeights: (stage: number) => void;
 }
 
 /** How each operator's inputs become calls of kernels. Nothing is launched for tensors without elements. */
 export const COMPUTATIONS: Readonly<Record<OwnOperatorName, (computation: Computation) => void>> = {
   RotateHeads({ context, attributes: { heads = 1, epsilon = 0 }, kernels, stream }) {
     const parts = context.has(4) ? [0, 4] : [0];
-    const dims = parts.map((part) => context.dims(part, 3));
+    const dims = parts.map((part) => context.dims(part));
     const [images = 0, , width = 0] = dims[0] ?? [];
     const allTokens = dims.reduce((sum, [, tokens = 0]) => sum + tokens, 0);
     const tables = { cos: context.input(2), sin: context.input(3) };
@@ -34,8 +36,8 @@ export const COMPUTATIONS: Readonly<Record<OwnOperatorName, (computation: Comput
   },
 
   GatedProduct({ context, kernels, stream }) {
-    const [images = 0, tokens = 0, width = 0] = context.dims(0, 3);
-    const [, , beforeWidth = 0] = context.has(2) ? context.dims(2, 3) : [];
+    const [images = 0, tokens = 0, width = 0] = context.dims(0);
+    const [, , beforeWidth = 0] = context.has(2) ? context.dims(2) : [];
     const before = context.has(2) ? context.input(2) : 0n;
     const [gate, value] = [context.input(0), context.input(1)];
     const out = context.output(0, [images, tokens, beforeWidth + width]);
@@ -44,7 +46,7 @@ export const COMPUTATIONS: Readonly<Record<OwnOperatorName, (computation: Comput
   },
 
   GatedSumNorm({ context, attributes: { epsilon = 0 }, kernels, stream }) {
-    const dims = context.dims(0, 3);
+    const dims = context.dims(0);
     const [images = 0, tokens = 0, width = 0] = dims;
     const [before, change] = [context.input(0), context.input(1)];
     const modulation = { gate: context.input(2), factor: context.input(3), shift: context.input(4) };
@@ -55,7 +57,7 @@ export const COMPUTATIONS: Readonly<Record<OwnOperatorName, (computation: Comput
   },
 
   GroupNorm({ context, attributes: { groups = 1, epsilon = 0, silu = 0 }, kernels, stream }) {
-    const dims = context.dims(0, 4);
+    const dims = context.dims(0);
     const [images = 0, channels = 0, height = 0, width = 0] = dims;
     const shape = { images, channels, pixels: height * width, groups };
     const tensors = { x: context.input(0), scale: context.input(1), bias: context.input(2) };
@@ -63,5 +65,13 @@ export const COMPUTATIONS: Readonly<Record<OwnOperatorName, (computation: Comput
     const room = context.output(1, [groupNormRoom(shape)]);
     if (images * shape.pixels === 0) return;
     kernels.groupNorm({ ...tensors, ...shape, out, room, epsilon, silu: silu !== 0 }, stream);
+  },
+
+  AwaitWeights({ context, attributes: { stage = 0 }, awaitWeights }) {
+    awaitWeights(stage);
+    // It is the input's own memory.
+    const there = context.input(0);
+    const out = context.output(0, context.dims(0));
+    if (out !== there) throw new Error('expected ONNX Runtime to pass a tensor on in its place');
   },
 };

@@ -9,6 +9,8 @@ export interface RunThreadData {
   readonly libraryPath: string;
   /** What it computes operators of our own with. */
   readonly ownKernels: OwnKernelsSource | undefined;
+  /** See `StageProgress`. */
+  readonly progress: SharedArrayBuffer;
 }
 
 /** Addresses mean the same in every thread of a process. */
@@ -17,6 +19,10 @@ export interface RunRequest {
   readonly session: Pointer;
   readonly options: Pointer;
   readonly binding: Pointer;
+  /** Its number for `StageProgress`. */
+  readonly run: number;
+  /** Whether it waits for weights that are on their way. */
+  readonly waits: boolean;
 }
 
 export interface RunResult {
@@ -31,8 +37,8 @@ export class RunThread {
   /** Addresses of the `OrtCustomOp`s that the thread computes, good while it lives. Rejects with EngineCrashed. */
   readonly operators: Promise<readonly Pointer[]>;
 
-  constructor(libraryPath: string, ownKernels?: OwnKernelsSource) {
-    const workerData: RunThreadData = { libraryPath, ownKernels };
+  constructor(libraryPath: string, progress: SharedArrayBuffer, ownKernels?: OwnKernelsSource) {
+    const workerData: RunThreadData = { libraryPath, ownKernels, progress };
     this.#worker = new Worker(new URL('./run-worker.js', import.meta.url), { workerData });
     this.#calls = new ThreadCalls(this.#worker);
     let noOperators: (reason: unknown) => void = () => {};

@@ -8,18 +8,23 @@ import { makeCustomOperators } from './custom-operators.js';
 import { loadOrtLibrary } from './ort-functions.js';
 import type { OwnKernelsModule } from './own-kernels.js';
 import type { RunRequest, RunResult, RunThreadData } from './run-thread.js';
+import { StageWait } from './stage-progress.js';
 
 const port = parentPort;
 if (!port) throw new Error('expected to be started as a worker thread');
-const { libraryPath, ownKernels } = workerData as RunThreadData;
+const { libraryPath, ownKernels, progress } = workerData as RunThreadData;
 const functions = loadOrtLibrary(libraryPath);
+const stages = new StageWait(progress);
 
 if (ownKernels) {
   const { openOwnKernels } = (await import(ownKernels.module)) as OwnKernelsModule;
-  port.postMessage(makeCustomOperators(functions, openOwnKernels(ownKernels.type), ownKernels.type));
+  const { type } = ownKernels;
+  const awaitWeights = (stage: number) => stages.wait(stage);
+  port.postMessage(makeCustomOperators(functions, { kernels: openOwnKernels(type), type, awaitWeights }));
 }
 
-port.on('message', ({ id, session, options, binding }: RunRequest) => {
+port.on('message', ({ id, session, options, binding, run, waits }: RunRequest) => {
+  stages.begin(run, waits);
   const status = functions.RunWithBinding(session, options, binding);
   const result: RunResult = { id, status };
   port.postMessage(result);

@@ -56,7 +56,7 @@ export class WeightArena {
   constructor(
     private readonly driver: CudaDriver,
     readonly component: string,
-    weights: readonly NamedTensor[] | WeightLayout,
+    weights: readonly NamedTensor[] | Pick<WeightLayout, 'plan' | 'offsets' | 'extent'>,
     { pieceBytes = PIECE_BYTES, shareable = false, lent }: WeightArenaOptions = {},
   ) {
     const { plan, offsets, extent } = 'plan' in weights ? weights : layOut(weights);

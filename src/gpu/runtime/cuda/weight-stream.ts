@@ -32,6 +32,8 @@ export interface WeightStreamOptions {
   /** Where copies of files may lie that are read in their place. */
   readonly cache?: HostCache;
   readonly signal?: AbortSignal;
+  /** Called when more of a component's beginning is in place, with where that ends in its arena. */
+  readonly onPlaced?: (component: string, end: number) => void;
   /** Called for each read and each copy, as it is done. */
   readonly onProgress?: (progress: StreamProgress) => void;
 }
@@ -111,6 +113,8 @@ class ComponentLoad {
   readonly hash: Hash | undefined;
   /** Bytes that are not in their place (and digested) yet. */
   remaining: number;
+  /** Chunks in their order, from the first that is not in its place. */
+  readonly #chunks: { readonly end: number; isPlaced: boolean }[] = [];
   /** What was begun and not finished, once the stream has failed. */
   readonly failed: CopyRun[] = [];
   isFinished = false;
@@ -130,6 +134,21 @@ class ComponentLoad {
       this.#reject = reject;
     });
     this.promise.catch(() => {});
+  }
+
+  /** @returns what to tell `place` when the chunk that ends there is in its place */
+  begin(end: number): { readonly end: number; isPlaced: boolean } {
+    const chunk = { end, isPlaced: false };
+    this.#chunks.push(chunk);
+    return chunk;
+  }
+
+  /** @returns up to where in the arena all is in place, if that is further than before */
+  place(chunk: { isPlaced: boolean }): number | undefined {
+    chunk.isPlaced = true;
+    let end: number | undefined;
+    while (this.#chunks[0]?.isPlaced) end = this.#chunks.shift()?.end;
+    return end;
   }
 
   finish(milliseconds: number): void {
@@ -156,6 +175,8 @@ class Slot {
   fileOffset = 0;
   arenaOffset = 0;
   length = 0;
+  /** The chunk as its load knows it. */
+  chunkOfLoad!: { isPlaced: boolean };
   /** Its place in the order of all chunks. */
   sequence = 0;
   /** Where the chunk begins in the slot. */
@@ -320,6 +341,7 @@ class StreamRun {
     slot.fileOffset = fileOffset;
     slot.arenaOffset = run.arenaOffset + this.#offset;
     slot.length = length;
+    slot.chunkOfLoad = load.begin(slot.arenaOffset + length);
     slot.sequence = this.#sequence++;
     slot.isRead = false;
     slot.isCopied = false;
@@ -433,6 +455,8 @@ class StreamRun {
     this.#idle.push(slot);
     const { load } = slot;
     load.remaining -= slot.length;
+    const placed = load.place(slot.chunkOfLoad);
+    if (placed !== undefined) this.options.onPlaced?.(load.arena.component, placed);
     if (load.remaining === 0) load.finish(performance.now() - this.#startedAt);
   }
 

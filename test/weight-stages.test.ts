@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { join } from 'node:path';
+import { before, describe, type TestContext, test } from 'node:test';
+import { DeviceLost } from '../src/contract/errors.js';
+import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
+import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
+import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
+import { OrtSession } from '../src/gpu/runtime/cuda/ort.js';
+import { StageProgress, StageWait } from '../src/gpu/runtime/cuda/stage-progress.js';
+import { layOut } from '../src/gpu/runtime/cuda/weight-layout.js';
+import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
+import type { Runtime } from '../src/gpu/runtime/session.js';
+import { SPANS, type Span } from '../src/gpu/spans.js';
+import { memoryRuntime } from './support/device-runtime.js';
+import { MemoryDriver } from './support/memory-driver.js';
+import { levelDifference, TINY_QWEN } from './support/references.js';
+import { scratchFolder } from './support/scratch.js';
+import { until } from './support/waiting.js';
+import { widenCheckpoint } from './support/widened-checkpoint.js';
+
+const scratch = scratchFolder();
+const wide = join(scratch, 'wide');
+const item = { index: 0, seed: 4, prompt: 'a small red house', width: 64, height: 48, steps: 2 };
+const quiet = { onStep: () => {}, signal: new AbortController().signal };
+
+before(() => widenCheckpoint(TINY_QWEN, wide));
+
+async function open(runtime: Runtime): Promise<Pipeline> {
+  const checkpoint = await openCheckpoint(wide, { name: 'wide', cacheFolder: scratch });
+  return openPipeline(checkpoint, runtime, scratch);
+}
+
+/** A device whose copies wait for the test, with little room for them, and a pipeline that draws meanwhile. */
+async function slowDevice(): Promise<{ driver: MemoryDriver; pipeline: Pipeline; advance: () => void }> {
+  const driver = new MemoryDriver({ isShared: true, pace: 'held' });
+  const runtime = memoryRuntime(driver, { ownOperators: true, bufferBytes: 32 << 10 });
+  const advance = () => {
+    for (const stream of driver.held().keys()) driver.advance(stream, 1);
+  };
+  return { driver, pipeline: await open(runtime), advance };
+}
+
+/** Hears of each run that waits for weights, as it begins. */
+function onWaitingRun(t: TestContext, listener: () => void): void {
+  const { run } = OrtSession.prototype;
+  t.mock.method(OrtSession.prototype, 'run', function (this: OrtSession, ...args: Parameters<typeof run>) {
+    if (args[1]?.waits) listener();
+    return run.apply(this, args);
+  });
+}
+
+describe('where weights lie that are needed in stages', () => {
+  const weight = (name: string, file: string, offset: number, length = 512) => ({
+    ...{ name, file, offset, length },
+    dtype: 'F32' as const,
+    shape: [length / 4],
+  });
+
+  test('each stage is whole before the next one begins; inside it the files keep their order', () => {
+    const weights = [
+      weight('b', '/one', 512),
+      weight('a', '/one', 0),
+      weight('far', '/two', 0),
+      weight('d', '/one', 1536),
+      weight('c', '/one', 1024),
+    ];
+    const { plan, offsets, stageEnds, extent } = layOut(weights, [3, 5]);
+    assert.deepEqual(stageEnds, [1536, 2560]);
+    assert.equal(extent, 2560);
+    assert.deepEqual(Object.fromEntries(offsets), { a: 0, b: 512, far: 1024, c: 1536, d: 2048 });
+    assert.deepEqual(
+      plan.map(({ file, fileOffset, length }) => [file, fileOffset, length]),
+      [
+        ['/one', 0, 1024],
+        ['/two', 0, 512],
+        ['/one', 1024, 1024],
+      ],
+    );
+    assert.deepEqual(layOut(weights).stageEnds, [2560]);
+  });
+
+  test('what a later stage shares with an earlier one lies there already', () => {
+    const weights = [weight('embedding', '/one', 0), weight('other', '/one', 512), weight('head', '/one', 0)];
+    const { offsets, stageEnds } = layOut(weights, [1, 3]);
+    assert.equal(offsets.get('head'), offsets.get('embedding'));
+    assert.deepEqual(stageEnds, [512, 1024]);
+  });
+});
+
+describe('a run that waits for weights', () => {
+  test('goes on with each stage, and ends where they will not come or it is not wanted', () => {
+    const progress = new StageProgress();
+    const wait = new StageWait(progress.shared);
+    wait.begin(7, true);
+    progress.reached(2);
+    wait.wait(0);
+    wait.wait(1);
+    progress.giveUp(6);
+    progress.giveUp(7);
+    assert.throws(() => wait.wait(2), /not wanted any more/);
+    // What has its weights goes on.
+    wait.wait(1);
+    wait.begin(8, true);
+    progress.failed();
+    assert.throws(() => wait.wait(0), /will not come/);
+    wait.begin(9, false);
+    wait.wait(5);
+  });
+
+  test('is of a graph all of whose weights wait for their stage', async () => {
+    const stages = async (folder: string) => {
+      const checkpoint = await openCheckpoint(folder, { name: 'tested', cacheFolder: scratch });
+      const { transformer, textEncoder, vaeDecoder } = buildGraphs(checkpoint, {
+        ...FLOAT32,
+        ownOperators: true,
+      });
+      const { num_layers: double, num_single_layers: single } = checkpoint.transformer.config;
+      const deepest = Math.max(...checkpoint.generation.text_encoder_out_layers);
+      return {
+        expected: [double + single + 2, deepest + 1],
+        got: [transformer.stages?.length, textEncoder.stages?.length],
+        others: vaeDecoder.stages,
+      };
+    };
+    const { expected, got, others } = await stages(wide);
+    assert.deepEqual(got, expected);
+    assert.equal(others, undefined);
+    // Stored in another type than they are computed in, they are cast at any time.
+    assert.deepEqual((await stages(TINY_QWEN)).got, [undefined, undefined]);
+  });
+
+  test('draws the same picture, and has begun before the last of them comes', async (t) => {
+    const expected = await open(openCpuRuntime(2));
+    const [picture] = await expected.render([item], quiet);
+    await expected.close();
+
+    let copied = 0;
+    const onSpan = (message: unknown) => {
+      const { name, bytes = 0 } = message as Span;
+      if (name === 'copy transformer') copied += bytes;
+    };
+    subscribe(SPANS, onSpan);
+    const begun: number[] = [];
+    onWaitingRun(t, () => begun.push(copied));
+    const { driver, pipeline, advance } = await slowDevice();
+    const drawing = pipeline.render([item], quiet);
+    await until('the first step has begun', () => {
+      advance();
+      return begun.length === 2;
+    });
+    driver.letGo();
+    const [drawn] = await drawing;
+    assert.ok(drawn && picture);
+    assert.ok(levelDifference(drawn.pixels, picture.pixels) <= 1);
+    await pipeline.close();
+    unsubscribe(SPANS, onSpan);
+    const [, first = 0, second = 0] = begun;
+    assert.ok(
+      0 < first && first < second / 2,
+      `copied at the first step: ${first}, at the second: ${second}`,
+    );
+  });
+
+  /** A picture whose first step has begun, and stands still. */
+  async function standingStill(t: TestContext, signal: AbortSignal = quiet.signal) {
+    let runs = 0;
+    onWaitingRun(t, () => runs++);
+    const slow = await slowDevice();
+    const drawing = slow.pipeline.render([item], { ...quiet, signal });
+    drawing.catch(() => {});
+    await until('the first step has begun', () => {
+      if (runs < 2) slow.advance();
+      return runs === 2;
+    });
+    return { ...slow, drawing };
+  }
+
+  test('fails as the stream does', async (t) => {
+    const { driver, pipeline, drawing } = await standingStill(t);
+    driver.failOnce('copying', { code: 719 });
+    driver.letGo();
+    await assert.rejects(drawing, (error: unknown) => {
+      assert.ok(error instanceof DeviceLost, String(error));
+      return true;
+    });
+    await pipeline.close().catch(() => {});
+  });
+
+  test('ends when it is cancelled, and the next one draws', async (t) => {
+    const cancel = new AbortController();
+    const { driver, pipeline, drawing } = await standingStill(t, cancel.signal);
+    cancel.abort(new Error('enough'));
+    await assert.rejects(drawing, /enough/);
+    driver.letGo();
+    assert.equal((await pipeline.render([item], quiet)).length, 1);
+    await pipeline.close();
+  });
+
+  test('ends when the weights are given back, and draws when they are there again', async (t) => {
+    const { driver, pipeline, drawing } = await standingStill(t);
+    const released = pipeline.release();
+    // What is under way is still to be made.
+    driver.letGo();
+    assert.ok((await released).bytes > 0);
+    await assert.rejects(drawing, /weights were released/);
+    await pipeline.resume();
+    assert.equal((await pipeline.render([item], quiet)).length, 1);
+    await pipeline.close();
+  });
+});
