@@ -15,6 +15,7 @@ import { ensureKeeper } from '../src/gpu/host/keeper-process.js';
 import { Residents } from '../src/gpu/host/residents.js';
 import { createEngineHost, type EngineHost } from '../src/gpu/host.js';
 import { keeperPlace } from '../src/gpu/keeper/place.js';
+import { KEEPER_PROTOCOL } from '../src/gpu/keeper/protocol.js';
 import { tryLock } from '../src/gpu/runtime/cuda/file-lock.js';
 import { isRunning } from './support/engine.js';
 import { MemoryEngine } from './support/memory-engine.js';
@@ -294,7 +295,7 @@ describe('one keeper takes the place of another', () => {
       await once(other.listen(socket), 'listening');
       try {
         assert.deepEqual(await drawOnce(keeper), expected);
-        assert.deepEqual(heard, [{ type: 'greet', protocol: 1 }]);
+        assert.deepEqual(heard, [{ type: 'greet', protocol: KEEPER_PROTOCOL }]);
         assert.equal(await keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder }), 'replaced');
         await until('the other one was told', () => !existsSync(socket) || heard.length > 2);
         assert.deepEqual(heard.slice(2), [{ type: 'retire' }]);

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { OutOfMemory } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline } from '../src/gpu/engine/pipeline.js';
-import { Holdings } from '../src/gpu/keeper/holdings.js';
 import type { DeviceRuntime } from '../src/gpu/runtime/cuda/device-runtime.js';
-import type { LentWeights, WeightSource } from '../src/gpu/runtime/cuda/weight-source.js';
+import type { LentWeights } from '../src/gpu/runtime/cuda/weight-source.js';
 import { memoryRuntime } from './support/device-runtime.js';
+import { Lender } from './support/lender.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { TINY_KLEIN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -21,45 +21,6 @@ const folder = scratchFolder();
 const item = { index: 0, seed: 3, prompt: 'a red tree', width: 40, height: 64, steps: 2 };
 const hooks = { onStep: () => {}, signal: new AbortController().signal };
 const DRIVER = { isShared: true } as const;
-
-/** Lends what it holds. */
-class Lender implements WeightSource {
-  readonly driver = new MemoryDriver();
-  readonly holdings = new Holdings({ driver: this.driver, bufferBytes: 2 ** 20 });
-  readonly givenBack: [component: string, isDamaged: boolean][] = [];
-  isClosed = false;
-
-  constructor(private readonly changes: Partial<LentWeights> = {}) {}
-
-  async lend(wanted: Parameters<WeightSource['lend']>[0]): Promise<LentWeights> {
-    const held = this.holdings.hold(wanted);
-    const of = (component: string) => {
-      const holding = held.find((each) => each.component === component);
-      assert.ok(holding);
-      return holding;
-    };
-    return {
-      take: (component) => {
-        const { pieces } = of(component).arena;
-        const descriptors = this.holdings.descriptorsOf(of(component));
-        return pieces.map(({ bytes }, index) => ({ descriptor: descriptors[index] as number, bytes }));
-      },
-      loaded: (component) => until('it is loaded', () => of(component).state === 'loaded'),
-      giveBack: (component, isDamaged) => this.givenBack.push([component, isDamaged]),
-      makeRoom: async () => 0,
-      onDamaged: () => {},
-      close: async () => {
-        this.isClosed = true;
-      },
-      ...this.changes,
-    };
-  }
-
-  close(): void {
-    this.holdings.makeRoom();
-    this.driver.close();
-  }
-}
 
 async function drawnWith(runtime: DeviceRuntime): Promise<Uint8Array | undefined> {
   const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder: folder });

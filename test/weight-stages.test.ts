@@ -13,6 +13,7 @@ import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
 import type { Runtime } from '../src/gpu/runtime/session.js';
 import { SPANS, type Span } from '../src/gpu/spans.js';
 import { memoryRuntime } from './support/device-runtime.js';
+import { Lender } from './support/lender.js';
 import { MemoryDriver } from './support/memory-driver.js';
 import { levelDifference, TINY_QWEN } from './support/references.js';
 import { scratchFolder } from './support/scratch.js';
@@ -31,14 +32,47 @@ async function open(runtime: Runtime): Promise<Pipeline> {
   return openPipeline(checkpoint, runtime, scratch);
 }
 
+/** What the other runtime draws. */
+async function expectedPixels(): Promise<Uint8Array> {
+  const pipeline = await open(openCpuRuntime(2));
+  const [picture] = await pipeline.render([item], quiet);
+  await pipeline.close();
+  assert.ok(picture);
+  return picture.pixels;
+}
+
 /** A device whose copies wait for the test, with little room for them, and a pipeline that draws meanwhile. */
-async function slowDevice(): Promise<{ driver: MemoryDriver; pipeline: Pipeline; advance: () => void }> {
+async function slowDevice(): Promise<SlowDevice> {
   const driver = new MemoryDriver({ isShared: true, pace: 'held' });
-  const runtime = memoryRuntime(driver, { ownOperators: true, bufferBytes: 32 << 10 });
+  return slow(driver, await open(memoryRuntime(driver, { ownOperators: true, bufferBytes: 32 << 10 })));
+}
+
+interface SlowDevice {
+  readonly driver: MemoryDriver;
+  readonly pipeline: Pipeline;
+  /** Lets a few copies be made. */
+  advance(): void;
+}
+
+function slow(driver: MemoryDriver, pipeline: Pipeline): SlowDevice {
   const advance = () => {
     for (const stream of driver.held().keys()) driver.advance(stream, 1);
   };
-  return { driver, pipeline: await open(runtime), advance };
+  return { driver, pipeline, advance };
+}
+
+/** The same, whose weights a lender brings. @param loaded tells of `component`, in place of the lender */
+async function slowLender(
+  component?: string,
+  loaded?: Promise<void>,
+): Promise<SlowDevice & { lender: Lender }> {
+  const lender: Lender = new Lender(
+    { ...(loaded && { loaded: (name) => (name === component ? loaded : lender.loaded(name)) }) },
+    new MemoryDriver({ pace: 'held' }),
+    32 << 10,
+  );
+  const runtime = memoryRuntime(new MemoryDriver({ isShared: true }), { ownOperators: true, source: lender });
+  return { lender, ...slow(lender.driver, await open(runtime)) };
 }
 
 /** Hears of each run that waits for weights, as it begins. */
@@ -131,10 +165,6 @@ describe('a run that waits for weights', () => {
   });
 
   test('draws the same picture, and has begun before the last of them comes', async (t) => {
-    const expected = await open(openCpuRuntime(2));
-    const [picture] = await expected.render([item], quiet);
-    await expected.close();
-
     let copied = 0;
     const onSpan = (message: unknown) => {
       const { name, bytes = 0 } = message as Span;
@@ -151,8 +181,7 @@ describe('a run that waits for weights', () => {
     });
     driver.letGo();
     const [drawn] = await drawing;
-    assert.ok(drawn && picture);
-    assert.ok(levelDifference(drawn.pixels, picture.pixels) <= 1);
+    assert.ok(levelDifference(drawn?.pixels ?? new Uint8Array(), await expectedPixels()) <= 1);
     await pipeline.close();
     unsubscribe(SPANS, onSpan);
     const [, first = 0, second = 0] = begun;
@@ -163,10 +192,14 @@ describe('a run that waits for weights', () => {
   });
 
   /** A picture whose first step has begun, and stands still. */
-  async function standingStill(t: TestContext, signal: AbortSignal = quiet.signal) {
+  async function standingStill<T extends SlowDevice>(
+    t: TestContext,
+    opening: Promise<T>,
+    signal: AbortSignal = quiet.signal,
+  ) {
     let runs = 0;
     onWaitingRun(t, () => runs++);
-    const slow = await slowDevice();
+    const slow = await opening;
     const drawing = slow.pipeline.render([item], { ...quiet, signal });
     drawing.catch(() => {});
     await until('the first step has begun', () => {
@@ -177,7 +210,7 @@ describe('a run that waits for weights', () => {
   }
 
   test('fails as the stream does', async (t) => {
-    const { driver, pipeline, drawing } = await standingStill(t);
+    const { driver, pipeline, drawing } = await standingStill(t, slowDevice());
     driver.failOnce('copying', { code: 719 });
     driver.letGo();
     await assert.rejects(drawing, (error: unknown) => {
@@ -189,7 +222,7 @@ describe('a run that waits for weights', () => {
 
   test('ends when it is cancelled, and the next one draws', async (t) => {
     const cancel = new AbortController();
-    const { driver, pipeline, drawing } = await standingStill(t, cancel.signal);
+    const { driver, pipeline, drawing } = await standingStill(t, slowDevice(), cancel.signal);
     cancel.abort(new Error('enough'));
     await assert.rejects(drawing, /enough/);
     driver.letGo();
@@ -198,7 +231,7 @@ describe('a run that waits for weights', () => {
   });
 
   test('ends when the weights are given back, and draws when they are there again', async (t) => {
-    const { driver, pipeline, drawing } = await standingStill(t);
+    const { driver, pipeline, drawing } = await standingStill(t, slowDevice());
     const released = pipeline.release();
     // What is under way is still to be made.
     driver.letGo();
@@ -207,5 +240,37 @@ describe('a run that waits for weights', () => {
     await pipeline.resume();
     assert.equal((await pipeline.render([item], quiet)).length, 1);
     await pipeline.close();
+  });
+
+  test('goes on over weights that are lent, as they come', async (t) => {
+    const { driver, pipeline, lender, drawing } = await standingStill(t, slowLender());
+    const transformer = lender.holdings.all().find(({ component }) => component === 'transformer');
+    assert.equal(transformer?.state, 'streaming');
+    driver.letGo();
+    const [drawn] = await drawing;
+    assert.ok(levelDifference(drawn?.pixels ?? new Uint8Array(), await expectedPixels()) <= 1);
+    await pipeline.close();
+    lender.close();
+  });
+
+  test('begins anew where lent weights will not come', async (t) => {
+    let fail: (error: Error) => void = () => {};
+    const failing = new Promise<void>((_, reject) => {
+      fail = reject;
+    });
+    const { driver, pipeline, lender, drawing } = await standingStill(t, slowLender('transformer', failing));
+    fail(new Error('the lender has died'));
+    driver.letGo();
+    const [drawn] = await drawing;
+    assert.ok(levelDifference(drawn?.pixels ?? new Uint8Array(), await expectedPixels()) <= 1);
+    assert.deepEqual(
+      lender.givenBack.map(([component]) => component),
+      ['transformer', 'vae'],
+    );
+    await pipeline.close();
+    await until('the lender has loaded all', () =>
+      lender.holdings.all().every(({ state }) => state === 'loaded'),
+    );
+    lender.close();
   });
 });

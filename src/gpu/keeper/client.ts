@@ -229,6 +229,7 @@ class Loan implements LentWeights {
   readonly #arrivals = new Map<string, Arrival>();
   readonly #watch: NodeJS.Timeout;
   #onDamaged: (component: string) => void = () => {};
+  #onPlaced: (component: string, end: number) => void = () => {};
 
   /** What was not taken yet. */
   readonly #pieces: Map<string, readonly LentPiece[]>;
@@ -323,6 +324,10 @@ class Loan implements LentWeights {
     this.#onDamaged = listener;
   }
 
+  onPlaced(listener: (component: string, end: number) => void): void {
+    this.#onPlaced = listener;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#watch);
     closeDescriptors([...this.#pieces.values()].flat().map(({ descriptor }) => descriptor));
@@ -342,6 +347,7 @@ class Loan implements LentWeights {
     const [component, arrival] =
       [...this.#arrivals].find(([, { key }]) => key === message.key) ?? ([undefined, undefined] as const);
     if (!arrival) return;
+    if (message.type === 'progress') this.#onPlaced(component, message.placed);
     if (message.type === 'loaded') this.#settle(component);
     if (message.type === 'failed') arrival.fail(new KeeperUnusable(message.message));
     if (message.type !== 'damaged') return;

@@ -23,6 +23,8 @@ export interface HoldingsOptions {
 export class Holding {
   /** Bytes that were read for it. */
   streamedBytes = 0;
+  /** Up to there in its arena all is in place. */
+  placedEnd = 0;
   /** Why it is failed. */
   failure: unknown;
   /** How many clients map it. */
@@ -81,6 +83,7 @@ export class Holdings {
   #isStreaming = false;
   #uses = 0;
   readonly #listeners = new Set<(holding: Holding) => void>();
+  #onPlaced: (holding: Holding) => void = () => {};
 
   constructor(private readonly options: HoldingsOptions) {}
 
@@ -88,6 +91,11 @@ export class Holdings {
   onChange(listener: (holding: Holding) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** @param listener told when more of a holding's beginning is in place, the only one */
+  onPlaced(listener: (holding: Holding) => void): void {
+    this.#onPlaced = listener;
   }
 
   /** The least recently used first. */
@@ -272,6 +280,12 @@ export class Holdings {
       driver,
       alive.map(({ arena }) => arena),
       {
+        onPlaced: (component, end) => {
+          const holding = byName.get(component);
+          if (!holding) return;
+          holding.placedEnd = end;
+          this.#onPlaced(holding);
+        },
         onProgress: ({ component, kind, ...span }) => {
           const holding = byName.get(component);
           if (holding && kind === 'copy') holding.streamedBytes += span.bytes;

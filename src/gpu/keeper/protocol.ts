@@ -8,7 +8,7 @@ import { z } from 'zod';
  * `greet`, the `protocol` of `hello`, and `retire` are the same in all versions: by them a keeper of another version is
  * known and replaced.
  */
-export const KEEPER_PROTOCOL = 1;
+export const KEEPER_PROTOCOL = 2;
 
 const Id = z.int().nonnegative();
 const Bytes = z.int().nonnegative();
@@ -105,7 +105,14 @@ const Held = z.strictObject({
 });
 const Refused = z.strictObject({ type: z.literal('refused'), id: Id, reason: z.string() });
 /** Of what is lent to this client and not loaded yet; comes also where nothing has moved, as a sign of life. */
-const Progress = z.strictObject({ type: z.literal('progress'), key: Digest, bytes: Bytes, of: Bytes });
+const Progress = z.strictObject({
+  type: z.literal('progress'),
+  key: Digest,
+  bytes: Bytes,
+  of: Bytes,
+  /** Up to there in its memory all is in place. */
+  placed: Bytes,
+});
 const Loaded = z.strictObject({ type: z.literal('loaded'), key: Digest });
 /** It will never be loaded. */
 const Failed = z.strictObject({ type: z.literal('failed'), key: Digest, message: z.string() });

@@ -37,6 +37,8 @@ export interface KeptDevice {
 
 /** Clients hear so often that a keeper lives while they wait. */
 const PROGRESS_MS = 250;
+/** What is in place is told as often as that much comes: a quarter of a large block. */
+const TOLD_BYTES = 64 * 2 ** 20;
 
 /** Somebody who has greeted, and what is lent to it: that ends with its connection, however its process ends. */
 interface Client {
@@ -50,6 +52,8 @@ export class KeeperServer {
   readonly #server: Server;
   readonly #clients = new Set<Client>();
   readonly #tickets = new Map<string, readonly Holding[]>();
+  /** What clients have been told of how far a holding is. */
+  readonly #told = new WeakMap<Holding, number>();
   #state: KeeperState = 'serving';
   #idle: NodeJS.Timeout | undefined;
   #open: (device: KeptDevice) => void = () => {};
@@ -77,6 +81,7 @@ export class KeeperServer {
   /** From now on it lends. */
   open(device: KeptDevice): void {
     device.holdings.onChange((holding) => this.#tellChange(holding));
+    device.holdings.onPlaced((holding) => this.#tellPlaced(holding));
     this.#open(device);
   }
 
@@ -294,14 +299,26 @@ export class KeeperServer {
     }
   }
 
+  /** To whoever computes with what is there already. */
+  #tellPlaced(holding: Holding): void {
+    if (holding.placedEnd - (this.#told.get(holding) ?? 0) < TOLD_BYTES) return;
+    this.#told.set(holding, holding.placedEnd);
+    for (const { socket, lent } of this.#clients) {
+      if (lent.get(holding.key) === holding) send(socket, progressOf(holding));
+    }
+  }
+
   #tellProgress(): void {
     for (const { socket, lent } of this.#clients) {
-      for (const { key, state, streamedBytes, arena } of lent.values()) {
-        if (state === 'streaming')
-          send(socket, { type: 'progress', key, bytes: streamedBytes, of: arena.bytes });
+      for (const holding of lent.values()) {
+        if (holding.state === 'streaming') send(socket, progressOf(holding));
       }
     }
   }
+}
+
+function progressOf({ key, streamedBytes, placedEnd, arena }: Holding): KeeperMessage {
+  return { type: 'progress', key, bytes: streamedBytes, of: arena.bytes, placed: placedEnd };
 }
 
 function send(socket: Socket, message: KeeperMessage): void {

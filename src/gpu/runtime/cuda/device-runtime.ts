@@ -36,7 +36,7 @@ import {
 } from './driver.js';
 import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtRunOptions, OrtSession, OrtTensor, Provider } from './ort.js';
-import { StageProgress } from './stage-progress.js';
+import { Stages } from './stages.js';
 import { Turns } from './turns.js';
 import { noRoomFor, WeightArena } from './weight-arena.js';
 import { type CopyRun, layOut, type WeightLayout } from './weight-layout.js';
@@ -81,13 +81,9 @@ interface Component {
   arrival: Promise<void>;
   /** Resolves when its weights are in place. */
   ready: Promise<unknown>;
-  /** Resolves when those of its first stage are. */
-  begun: Promise<unknown>;
   /** Where the weights of its stages end. */
   readonly stageEnds: readonly number[];
-  readonly progress: StageProgress;
-  /** Told where what is in place ends by now, while it is streamed. */
-  placed: (end: number) => void;
+  readonly stages: Stages;
 }
 
 /**
@@ -150,7 +146,7 @@ export class DeviceRuntime implements Runtime {
           weights: new Map(weights.map((weight) => [weight.name, weightIn(component.arena, weight)])),
           provider,
           threads,
-          progress: component.progress,
+          progress: component.stages.progress,
           ...(ownKernels !== undefined && { ownKernels: { module: ownKernels, type: compute } }),
         }),
       );
@@ -226,7 +222,7 @@ export class DeviceRuntime implements Runtime {
       component.arena.release();
       component.ready = Promise.reject(new Error(reason));
       component.ready.catch(() => {});
-      component.begun = component.ready;
+      component.stages.follow(component.ready);
     }
     await this.#returnLent();
     await this.#transfers.rest();
@@ -361,17 +357,18 @@ export class DeviceRuntime implements Runtime {
       throw error;
     }
     const settled = Promise.resolve();
-    return arenas.map((arena, index) => ({
-      arena,
-      turns: new Turns(),
-      opened: settled,
-      arrival: settled,
-      ready: settled,
-      begun: settled,
-      stageEnds: this.#wanted[index]?.layout.stageEnds ?? [],
-      progress: new StageProgress(),
-      placed: () => {},
-    }));
+    return arenas.map((arena, index) => {
+      const { stageEnds } = (this.#wanted[index] as Wanted).layout;
+      return {
+        arena,
+        turns: new Turns(),
+        opened: settled,
+        arrival: settled,
+        ready: settled,
+        stageEnds,
+        stages: new Stages(stageEnds),
+      };
+    });
   }
 
   #wantedOf({ component, weights, stages, checkpointDigest }: RuntimeGraph): Wanted {
@@ -390,6 +387,7 @@ export class DeviceRuntime implements Runtime {
     try {
       this.#lent = await inSpan('keeper', () => source.lend(known, driver.facts));
       this.#lent?.onDamaged((component) => this.#note(damaged(component, driver.facts.name)));
+      this.#lent?.onPlaced((name, end) => this.#placed(name, end, { isLent: true }));
     } catch (error) {
       this.options.onFallback?.(error);
     }
@@ -434,6 +432,13 @@ export class DeviceRuntime implements Runtime {
     const lent = this.#lent;
     this.#lent = undefined;
     await lent?.close();
+  }
+
+  #placed(name: string, end: number, { isLent }: { readonly isLent: boolean }): void {
+    const component = this.#components.find(({ arena }) => arena.component === name);
+    if (component?.arena.isLent !== isLent) return;
+    // What is lent counts as arrived once it was looked at: a run must not end before that.
+    component.stages.placed(isLent ? Math.min(end, (component.stageEnds.at(-1) ?? 0) - 1) : end);
   }
 
   /** @returns whether somebody has freed something */
@@ -489,6 +494,8 @@ export class DeviceRuntime implements Runtime {
         await arrival;
       } catch (error) {
         signal.throwIfAborted();
+        // Runs that have begun over what is lent, and wait for the rest, begin anew.
+        component.stages.failed();
         await this.#leave(error);
       }
       if (!arena.isLoaded) await stream(arena.component);
@@ -500,7 +507,7 @@ export class DeviceRuntime implements Runtime {
       component.ready = load(component);
       // Whoever runs the session, or waits for `loaded`, hears of it.
       component.ready.catch(() => {});
-      follow(component);
+      component.stages.follow(component.ready);
     }
   }
 
@@ -571,34 +578,13 @@ export class DeviceRuntime implements Runtime {
       .filter((arena) => !arena.isLoaded && !arena.isLent);
     return streamWeights(driver, missing, {
       signal,
-      onPlaced: (name, end) => this.#components.find(({ arena }) => arena.component === name)?.placed(end),
+      onPlaced: (name, end) => this.#placed(name, end, { isLent: false }),
       onProgress: ({ component, kind, ...span }) =>
         tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
       ...(cache && { cache }),
     });
   }
-}
-
-/** Tells a component's progress to whoever runs it, until it is ready or will not be. */
-function follow(component: Component): void {
-  const { progress, stageEnds, ready } = component;
-  let reached = 0;
-  progress.reached(reached);
-  component.begun = new Promise((resolve, reject) => {
-    component.placed = (end) => {
-      while (reached < stageEnds.length && (stageEnds[reached] as number) <= end) reached++;
-      progress.reached(reached);
-      if (reached > 0) resolve(undefined);
-    };
-    ready
-      .then(() => component.placed(Number.POSITIVE_INFINITY))
-      .catch((error: unknown) => {
-        progress.failed();
-        reject(error);
-      });
-  });
-  component.begun.catch(() => {});
 }
 
 /** Before another stream is tried, after one that could not read. */
@@ -650,23 +636,24 @@ class DeviceSession implements Session {
   }
 
   async ready(): Promise<void> {
-    await this.component.begun;
+    await this.component.stages.begun;
   }
 
   async run(inputs: Inputs, signal?: AbortSignal): Promise<Record<string, HeldTensor>> {
-    await this.ready();
-    const { stageEnds } = this.component;
+    const { stages, stageEnds } = this.component;
     const options = { waits: stageEnds.length > 1, signal };
-    const run = async () => {
+    const run = () => this.#run(inputs, options);
+    for (;;) {
+      await this.ready();
       try {
-        return await this.#run(inputs, options);
+        return await this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(run)));
       } catch (error) {
         signal?.throwIfAborted();
-        if (this.component.progress.isFailed) await this.component.ready;
-        throw error;
+        if (!stages.progress.isFailed) throw error;
+        // Others may come in the place of those that did not.
+        await this.component.ready;
       }
-    };
-    return this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(run)));
+    }
   }
 
   async warmUp(inputs: () => Promise<Inputs>): Promise<void> {

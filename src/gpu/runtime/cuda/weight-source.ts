@@ -33,6 +33,8 @@ export interface LentWeights {
   giveBack(component: string, isDamaged: boolean): void;
   /** Lets go what nobody maps, for room on the device. @returns how many bytes that freed */
   makeRoom(): Promise<number>;
+  /** @param listener told up to where in a component's memory all is in place, while it is not loaded */
+  onPlaced(listener: (component: string, end: number) => void): void;
   /** @param listener told of components that were loaded and are found not to be what they were */
   onDamaged(listener: (component: string) => void): void;
   /** Gives all back, and closes what was not taken. Resolves when others may have it. Idempotent. */
