@@ -84,6 +84,14 @@ async function draw(...batch: Parameters<typeof render>) {
 
 const reference = join('tiny-qwen-reference', 'odd');
 
+/** Zeros. */
+const tensor = (dims: readonly number[]): HeldTensor => ({
+  dims,
+  read: async () => floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims),
+  reshaped: tensor,
+  release() {},
+});
+
 describe('a VAE decoder that has too little memory', () => {
   test('for a picture decodes it in the tiles that diffusers would make, blended alike', async () => {
     const { runtime, runs } = crampedRuntime(16);
@@ -96,8 +104,9 @@ describe('a VAE decoder that has too little memory', () => {
     assert.ok(difference <= LEVELS, `pixels differ by ${difference} levels`);
     // Tiles change a picture: a test that compared the wrong one would fail.
     assert.ok(levelDifference(expected, readFileSync(join(FIXTURES, reference, 'pixels.bin'))) > LEVELS);
+    // The whole one at first, then after each of three pauses.
     assert.deepEqual(runs, [
-      [1, 7, 9],
+      ...new Array(4).fill([1, 7, 9]),
       ...[4, 4, 1].flatMap((rows) => [4, 4, 3].map((columns) => [1, rows, columns])),
     ]);
   });
@@ -123,6 +132,57 @@ describe('a VAE decoder that has too little memory', () => {
     ]);
   });
 
+  /** A decoder that has room for whole images from its `tries`th try on; a token is a pixel. */
+  function decoderWithRoomAt(tries: number): { decoder: Session; runs: number[][] } {
+    const runs: number[][] = [];
+    const decoder: Session = {
+      async run({ latents }) {
+        const [images = 0, rows = 0, columns = 0] = latents?.dims ?? [];
+        runs.push([images, rows, columns]);
+        if (rows === 8 && runs.length < tries) throw new OutOfMemory('no room');
+        const dims = [images, rows, columns, 3];
+        const data = new Uint8Array(images * rows * columns * 3).fill(7);
+        const pixels = { ...tensor(dims), read: async () => ({ type: 'uint8', dims, data }) as const };
+        return { pixels, image: tensor(dims) };
+      },
+      async ready() {},
+      async warmUp() {},
+    };
+    return { decoder, runs };
+  }
+  const shape = { batch: 1, rows: 8, columns: 8, channels: 1, unit: 1, inParts: true, mostPixels: 1e6 };
+  const latents = (batch = 1) => tensor([batch, 64, 1]);
+
+  test('for a moment only is asked again, and decodes the picture whole', async () => {
+    const { decoder, runs } = decoderWithRoomAt(3);
+    const { inTiles, pixels } = await decodeLatents(decoder, latents(), shape, { pausesMs: [1, 1, 1] });
+    assert.equal(inTiles.size, 0);
+    assert.deepEqual(pixels, new Uint8Array(192).fill(7));
+    assert.deepEqual(runs, new Array(3).fill([1, 8, 8]));
+  });
+
+  test('for good is waited for once', async () => {
+    const { decoder, runs } = decoderWithRoomAt(Number.POSITIVE_INFINITY);
+    const memory = { roomless: Number.POSITIVE_INFINITY };
+    const whole = () => runs.filter(([, rows]) => rows === 8).length;
+    const two = { ...shape, batch: 2 };
+    const { inTiles } = await decodeLatents(decoder, latents(2), two, { pausesMs: [1, 1], memory });
+    assert.deepEqual([...inTiles], [0, 1]);
+    // The batch, the first image thrice, the second one once.
+    assert.equal(whole(), 5);
+    await decodeLatents(decoder, latents(), shape, { pausesMs: [1, 1], memory });
+    assert.equal(whole(), 6);
+  });
+
+  test('is not waited for by whom nobody wants any more', async () => {
+    const { decoder, runs } = decoderWithRoomAt(Number.POSITIVE_INFINITY);
+    const cancel = new AbortController();
+    const decoded = decodeLatents(decoder, latents(), shape, { pausesMs: [1e8], signal: cancel.signal });
+    setImmediate(() => cancel.abort(new Error('enough')));
+    await assert.rejects(decoded, /enough/);
+    assert.deepEqual(runs, [[1, 8, 8]]);
+  });
+
   test('for the smallest tile says so', async () => {
     const { runtime } = crampedRuntime(15);
     await assert.rejects(
@@ -133,13 +193,6 @@ describe('a VAE decoder that has too little memory', () => {
 });
 
 describe('a VAE decoder whose kernels count in 32 bits', () => {
-  const tensor = (dims: readonly number[]): HeldTensor => ({
-    dims,
-    read: async () => floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims),
-    reshaped: tensor,
-    release() {},
-  });
-
   /** What a decoder is asked for that can take `mostPixels` at a time, of pixels that are 2×2 a token. */
   async function asked(
     batch: number,

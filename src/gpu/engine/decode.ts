@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { OutOfMemory } from '../../contract/errors.js';
 import {
   floatTensor,
@@ -24,6 +25,24 @@ export interface LatentShape {
   readonly mostPixels: number;
 }
 
+/** What one decoder has learned. */
+export interface DecodeMemory {
+  /** Pixels of the smallest image that had no room even after a while. */
+  roomless: number;
+}
+
+export interface DecodeOptions {
+  readonly memory?: DecodeMemory;
+  /**
+   * Milliseconds before each further try at an image that has no room: memory of a process that was killed comes back
+   * in a moment, and tiles are another picture. Default: half a second in three parts
+   */
+  readonly pausesMs?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
+const PAUSES_MS = [100, 200, 200];
+
 /** Kernels count a tensor's elements in 32 bits. */
 const MOST_ELEMENTS = 2 ** 31 - 1;
 
@@ -44,14 +63,15 @@ export interface Decoded {
 
 /**
  * Packed latents to pixels, 8-bit RGB. Where the batch is too much for the decoder, its images are decoded one by one;
- * where an image is, in overlapping tiles, the largest that fit.
+ * where an image is, for a while, in overlapping tiles, the largest that fit.
  * @param latents [B, rows × columns, channels]
- * @throws OutOfMemory where not even the smallest tile fits
+ * @throws OutOfMemory where not even the smallest tile fits; the signal's reason
  */
 export async function decodeLatents(
   decoder: Session,
   latents: HeldTensor,
   shape: LatentShape,
+  { memory = { roomless: Number.POSITIVE_INFINITY }, pausesMs = PAUSES_MS, signal }: DecodeOptions = {},
 ): Promise<Decoded> {
   const { batch, rows, columns, channels, unit, inParts } = shape;
   const tooMany = tooManyPixels(shape, { batch, rows, columns });
@@ -71,12 +91,15 @@ export async function decodeLatents(
   for (let index = 0; index < batch; index++) {
     const image = data.subarray(index * imageLength, (index + 1) * imageLength);
     const alone = floatTensor(image, [1, rows, columns, channels]);
+    const isTooMuch = tooManyPixels(shape, { batch: 1, rows, columns });
+    const tryIt = () => orTooLittleMemory(decodePixels(decoder, alone));
     // Of a batch of one, the whole image has just been tried.
-    const pixels =
-      batch === 1
-        ? decoded
-        : (tooManyPixels(shape, { batch: 1, rows, columns }) ??
-          (await orTooLittleMemory(decodePixels(decoder, alone))));
+    let pixels = batch === 1 ? decoded : (isTooMuch ?? (await tryIt()));
+    const size = rows * columns * unit * unit;
+    if (pixels instanceof OutOfMemory && !isTooMuch && size < memory.roomless) {
+      pixels = await afterPauses(pixels, tryIt, pausesMs, signal);
+      if (pixels instanceof OutOfMemory) memory.roomless = size;
+    }
     if (pixels instanceof OutOfMemory) inTiles.add(index);
     images.set(
       pixels instanceof OutOfMemory ? await decodeInTiles(decoder, image, shape, pixels) : pixels,
@@ -84,6 +107,21 @@ export async function decodeLatents(
     );
   }
   return { pixels: images, inTiles };
+}
+
+async function afterPauses(
+  first: OutOfMemory,
+  tryIt: () => Promise<Uint8Array | OutOfMemory>,
+  pausesMs: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | OutOfMemory> {
+  let last: Uint8Array | OutOfMemory = first;
+  for (const pause of pausesMs) {
+    await setTimeout(pause, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+    last = await tryIt();
+    if (!(last instanceof OutOfMemory)) break;
+  }
+  return last;
 }
 
 async function decodeInTiles(

@@ -21,7 +21,7 @@ import {
 } from '../runtime/session.js';
 import { inSpan } from '../spans.js';
 import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
-import { decodeLatents, mostPixels } from './decode.js';
+import { type DecodeMemory, decodeLatents, mostPixels } from './decode.js';
 import { InputsThread } from './inputs-thread.js';
 import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
@@ -170,6 +170,7 @@ type Sessions = Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Se
 class Flux2Klein implements Pipeline {
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
   #batchMemory: BatchMemory | undefined;
+  #decodeMemory: DecodeMemory = { roomless: Number.POSITIVE_INFINITY };
 
   constructor(
     private readonly checkpoint: Checkpoint,
@@ -249,7 +250,10 @@ class Flux2Klein implements Pipeline {
       const decoding = latents;
       await weightsOf(this.sessions.vaeDecoder, hooks.signal);
       const { pixels, inTiles } = await inSpan('decode', () =>
-        decodeLatents(this.sessions.vaeDecoder, decoding, picture),
+        decodeLatents(this.sessions.vaeDecoder, decoding, picture, {
+          memory: this.#decodeMemory,
+          signal: hooks.signal,
+        }),
       );
       const decoded = performance.now();
       const stages: RenderStages = {
@@ -276,6 +280,7 @@ class Flux2Klein implements Pipeline {
 
   async resume(): Promise<void> {
     await this.runtime.resume();
+    this.#decodeMemory = { roomless: Number.POSITIVE_INFINITY };
     this.#planFrom(this.runtime.memory());
   }
 
