@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ import { FreshProcess } from '../src/gpu/host/engine-process.js';
 import { createEngineHost } from '../src/gpu/host.js';
 import { uuidBytes, uuidText } from '../src/gpu/runtime/cuda/checkpoint.js';
 import { commonGpuKind } from '../src/gpu/runtime/cuda/gpu-kind.js';
+import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
 import { checkpointRequirement } from '../src/gpu/runtime/cuda/requirements.js';
 import { CheckpointHelper, DriverRefusal } from '../src/gpu/snapshot/checkpoint-helper.js';
 import type { SnapshotManifest } from '../src/gpu/snapshot/manifest.js';
@@ -494,6 +495,42 @@ describe('an engine on a GPU that is captured', () => {
     await refused(starter({ driver: '601.2' }), 'foreign');
     await refused(starter(), 'missing');
   });
+});
+
+test('an engine that is woken fills the host cache, though it had done so before', async (t) => {
+  const disk = diskFolder();
+  if (disk === undefined) return t.skip('this machine has no disk for temporary files');
+  const model = join(disk, 'model');
+  await cp(TINY_KLEIN, model, { recursive: true });
+  const weights = join(disk, 'weights');
+  HostCache.open({ folder: weights });
+  const kept = async () => (await readdir(weights)).filter((name) => name.endsWith('.weights'));
+  const files = (await readdir(model, { recursive: true })).filter((name) => name.endsWith('.safetensors'));
+  const isFull = async () => (await kept()).length === files.length;
+  const engine = await MemoryEngine.spawn(model, scratch, { cacheFolder: weights });
+  try {
+    const socket = await engine.connect(performance.now() + 120_000);
+    const say = (message: ParentMessage) => {
+      for (const part of encodeFrame(message)) socket.write(part);
+    };
+    for await (const { header } of readFrames(socket)) {
+      const message = EngineMessage.parse(header);
+      if (message.type === 'hello' && message.start === 'restored') {
+        await until('the host cache is full again', isFull);
+        break;
+      }
+      if (message.type === 'hello') {
+        await until('the host cache is full', isFull);
+        say({ type: 'prepare' });
+      }
+      if (message.type === 'prepared') {
+        for (const name of await kept()) await rm(join(weights, name));
+        say({ type: 'wake', startedAt: Date.now(), logLevel: 'info' });
+      }
+    }
+  } finally {
+    await engine.kill();
+  }
 });
 
 test('an engine that can’t be woken says why', { timeout: 120_000 }, async () => {

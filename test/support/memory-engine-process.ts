@@ -8,13 +8,14 @@ import { EngineArguments } from '../../src/gpu/engine/arguments.js';
 import { engineKeeper } from '../../src/gpu/engine/engine-keeper.js';
 import { runEngine } from '../../src/gpu/engine/run-engine.js';
 import { exitNow } from '../../src/gpu/runtime/cuda/exit-now.js';
+import { HostCache } from '../../src/gpu/runtime/cuda/host-cache.js';
 import { DeviceLedger } from './device-ledger.js';
 import { memoryRuntime } from './device-runtime.js';
 import { MemoryDriver } from './memory-driver.js';
 import type { DeviceOptions } from './memory-engine.js';
 
 const [engine, device] = process.argv.slice(2).map((argument) => JSON.parse(argument));
-const { upset, totalBytes, sharedFolder } = (device ?? {}) as DeviceOptions;
+const { upset, totalBytes, sharedFolder, cacheFolder } = (device ?? {}) as DeviceOptions;
 const driver = new MemoryDriver({
   isShared: true,
   ...(sharedFolder !== undefined && { ledger: new DeviceLedger(sharedFolder) }),
@@ -46,5 +47,7 @@ process.on('SIGUSR2', () => {
 const options = EngineArguments.parse(engine);
 const keeper = engineKeeper(options);
 // The smallest ring: with held copies the first chunk is all that is read.
-const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096, ...keeper });
+const cache =
+  cacheFolder === undefined ? undefined : HostCache.open({ folder: cacheFolder, maxBytes: 2 ** 30 });
+const runtime = memoryRuntime(driver, { threads: 1, bufferBytes: 4096, cache, ...keeper });
 await runEngine(options, Promise.resolve(runtime), exitNow, keeper.source);

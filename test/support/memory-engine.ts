@@ -27,6 +27,8 @@ export interface DeviceOptions {
   readonly totalBytes?: number | undefined;
   /** Where the processes that share the device write down what they have of it. Default: it is one engine's alone. */
   readonly sharedFolder?: string;
+  /** Of a host cache. Default: there is none. */
+  readonly cacheFolder?: string;
 }
 
 /** An engine over the in-memory device, in a process of its own. */

@@ -79,6 +79,8 @@ export async function runEngine(
         const loadMs = Math.max(0, Date.now() - startedAt);
         log.setBindings({ instance });
         log.info({ loadMs }, 'engine restored');
+        // What was kept before the capture may be gone, or be another host's.
+        isKept = false;
         void keepWeights();
         const { batchMemory } = pipeline;
         // Others may have more of the device by now, or less.
