@@ -1,5 +1,5 @@
 import type { Pointer } from './native.js';
-import type { OrtFunctions, Status } from './ort-functions.js';
+import { type OrtFunctions, type Status, takeMessage } from './ort-functions.js';
 
 /** ONNX Runtime's `OrtKernelContext`: what one computation of a custom operator is given, and where its results go. */
 export class KernelContext {
@@ -68,8 +68,6 @@ export class KernelContext {
 
 /** @throws Error with the message that the status holds */
 export function checkStatus(functions: OrtFunctions, status: Status): void {
-  if (status === null || status === 0n) return;
-  const message = functions.GetErrorMessage(status);
-  functions.ReleaseStatus(status);
-  throw new Error(message);
+  const message = takeMessage(functions, status);
+  if (message !== undefined) throw new Error(message);
 }

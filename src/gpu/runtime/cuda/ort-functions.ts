@@ -163,6 +163,14 @@ const TABLE: Readonly<Record<keyof OrtFunctions, readonly [place: number, result
   RunWithBinding: [133, 'void *', 'void *', 'void *', 'void *'],
 };
 
+/** What a status says was wrong, undefined where nothing was. It is released. */
+export function takeMessage(functions: OrtFunctions, status: Status): string | undefined {
+  if (status === null || status === 0n) return undefined;
+  const message = functions.GetErrorMessage(status);
+  functions.ReleaseStatus(status);
+  return message;
+}
+
 /**
  * Loads ONNX Runtime's shared library and reads its table of functions.
  * @throws Error where it is not there, or of a version whose table is not known

@@ -8,6 +8,7 @@ import {
   type OrtFunctions,
   type Out,
   type Status,
+  takeMessage,
 } from './ort-functions.js';
 import type { OwnKernelsSource } from './own-kernels.js';
 import { RunThread } from './run-thread.js';
@@ -210,10 +211,8 @@ export class Ort {
 
   /** @throws what the message that the status holds means: OutOfMemory, DeviceLost, or Error */
   check(status: Status): void {
-    if (status === null || status === 0n) return;
-    const message = this.functions.GetErrorMessage(status);
-    this.functions.ReleaseStatus(status);
-    throw errorOfOrt(message);
+    const message = takeMessage(this.functions, status);
+    if (message !== undefined) throw errorOfOrt(message);
   }
 
   /** All sessions must be closed before. */
