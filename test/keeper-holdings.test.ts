@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomFillSync } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { closeSync, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -228,6 +228,47 @@ describe('what a keeper holds', () => {
     assert.equal(bad.isGood, false);
     assert.notEqual(bad.sha256, good.sha256);
     assert.equal(holdings.find(holding.key), undefined);
+    driver.close();
+  });
+});
+
+describe('what is compared unasked', () => {
+  test('is what was compared longest ago, and only with the files that it was read from', async () => {
+    const driver = new MemoryDriver({ totalBytes: 8 * UNIT });
+    const holdings = holdingsOf(driver);
+    const wanted = [weights(1), weights(2)];
+    const [later, earlier] = [new Date(2_000_000_000_000), new Date(1_000_000_000_000)];
+    const filesOf = ({ layout }: WantedWeights) => layout.plan.map(({ file }) => file);
+    const touch = (time: Date) => {
+      for (const file of wanted.flatMap(filesOf)) utimesSync(file, time, time);
+    };
+    touch(earlier);
+    holdings.hold(wanted);
+    assert.equal(await holdings.verifyDue(0), undefined, 'nothing is loaded');
+    await loaded(holdings);
+    assert.equal(await holdings.verifyDue(1e9), undefined, 'nothing is due');
+    const [one, two, three] = [
+      await holdings.verifyDue(0),
+      await holdings.verifyDue(0),
+      await holdings.verifyDue(0),
+    ];
+    assert.ok(one?.isGood && two?.isGood && three?.isGood);
+    assert.notEqual(one.holding, two.holding);
+    assert.equal(three.holding, one.holding);
+
+    const [piece] = holdings.descriptorsOf(two.holding);
+    assert.ok(piece !== undefined);
+    writeFileSync(piece, Buffer.from([1]));
+    closeSync(piece);
+    touch(later);
+    for (const what of wanted) {
+      assert.equal(await holdings.verifyDue(0), undefined, `its file is another one [${what.component}]`);
+    }
+    touch(earlier);
+    const again = [await holdings.verifyDue(0), await holdings.verifyDue(0)];
+    assert.equal(again.find((checked) => checked?.holding === two.holding)?.isGood, false);
+    assert.equal(two.holding.state, 'gone');
+    holdings.makeRoom();
     driver.close();
   });
 });

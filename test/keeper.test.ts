@@ -237,6 +237,29 @@ describe('other weights, and damaged ones', () => {
     }));
 });
 
+describe('what is held', () => {
+  test('is compared with its files unasked, and an engine that draws with what is damaged ends', () =>
+    withKeeper(async (keeper) => {
+      await keeper.ensure({ checkpoint: TINY_KLEIN, cacheFolder, verifySeconds: 0.2 });
+      await keeper.loaded();
+      const engine = await MemoryEngine.spawn(TINY_KLEIN, cacheFolder, { keeper: keeper.socket });
+      try {
+        const connection = await engine.greet();
+        await connection.render({ items: [item] });
+        damage(await keeper.pid(), { bytes: 1 });
+        await engine.ended;
+        assert.equal(engine.exitCode, 1);
+      } finally {
+        await engine.kill();
+      }
+      // One component after the other.
+      await until('all three are told', () => {
+        return keeper.log().split('weights are not what their files have').length === 1 + 3;
+      });
+      assert.deepEqual(await drawOnce(keeper), expected);
+    }));
+});
+
 describe('models that take turns', () => {
   test('give their weights back to the keeper, which lets them go when the other ones need the room', () =>
     withKeeper(async (keeper) => {

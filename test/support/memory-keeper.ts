@@ -29,6 +29,7 @@ export interface MemoryKeeperOptions extends KeptDevice {
   readonly checkpoint: string;
   readonly cacheFolder: string;
   readonly keepSeconds?: number;
+  readonly verifySeconds?: number;
 }
 
 /** A place for keepers over the in-memory device, and whoever is there at the moment. */
@@ -46,12 +47,19 @@ export class MemoryKeeper {
   }
 
   /** As hosts do it. */
-  ensure({ checkpoint, cacheFolder, keepSeconds, ...device }: MemoryKeeperOptions): Promise<KeeperStart> {
+  ensure({
+    checkpoint,
+    cacheFolder,
+    keepSeconds,
+    verifySeconds,
+    ...device
+  }: MemoryKeeperOptions): Promise<KeeperStart> {
     return ensureKeeper({
       place: this.place,
       index: 0,
       prepare: { checkpoint, model: 'tested', cacheFolder },
       keepSeconds,
+      verifySeconds,
       logLevel: 'info',
       program: programOn(device),
     });

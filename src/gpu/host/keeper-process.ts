@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { KeeperArguments } from '../keeper/arguments.js';
+import type { KeeperArgumentsText } from '../keeper/arguments.js';
 import { KeeperConnection, KeeperOfAnotherVersion } from '../keeper/client.js';
 import type { KeeperPlace } from '../keeper/place.js';
 import type { PreparedCheckpoint } from '../keeper/protocol.js';
@@ -24,6 +24,8 @@ export interface KeeperOptions {
   readonly weights?: WeightOptions | undefined;
   /** Default: 600; 0: until it is stopped. */
   readonly keepSeconds?: number | undefined;
+  /** How often it compares all that it holds with the files. Default: once an hour. */
+  readonly verifySeconds?: number | undefined;
   readonly logLevel: string;
   /** The keeper's program and what follows its first argument. Default: this package's. */
   readonly program?: { readonly file: string; readonly rest: readonly string[] };
@@ -53,11 +55,13 @@ export async function ensureKeeper(options: KeeperOptions): Promise<KeeperStart>
 
 async function startKeeper(options: KeeperOptions, replaces: boolean): Promise<void> {
   const { place, index, prepare, weights, keepSeconds = KEEP_SECONDS, logLevel, program } = options;
-  const keeper: KeeperArguments = {
+  const { verifySeconds } = options;
+  const keeper: KeeperArgumentsText = {
     ...{ index, prepare, keepSeconds, replaces, logLevel },
     socket: place.socket,
     lockFile: place.lockFile,
     ...(weights && { weights }),
+    ...(verifySeconds !== undefined && { verifySeconds }),
   };
   const log = openSync(place.logFile, isLong(place.logFile) ? 'w' : 'a', 0o600);
   try {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import { InvalidRequest, OutOfMemory } from '../../contract/errors.js';
+import { fileStamps } from '../checkpoint/file-stamps.js';
 import { type CudaDriver, roundUp } from '../runtime/cuda/driver.js';
 import type { HostCache } from '../runtime/cuda/host-cache.js';
 import { WeightArena } from '../runtime/cuda/weight-arena.js';
@@ -29,6 +31,10 @@ export class Holding {
   failure: unknown;
   /** How many clients map it. */
   lentTo = 0;
+  /** Its files when they were read: others of the same names later say nothing of it. */
+  stamps: string | undefined;
+  /** When it was loaded, or looked at again the last time, in `performance.now()`'s milliseconds. */
+  checkedAt = 0;
   #use = 0;
   #usedAt = 0;
   #state: HoldingState = 'streaming';
@@ -67,6 +73,8 @@ export class Holding {
 
 /** A verification's chunk: what the event loop is blocked by is its digest. */
 const VERIFY_BYTES = 4 * 2 ** 20;
+/** A verification that gives way to a stream looks so often whether it is over. */
+const WAY_PAUSE_MS = 50;
 
 /**
  * All weights of a keeper: what is streaming, what is loaded, who maps it, and what goes first when room is needed.
@@ -81,6 +89,7 @@ export class Holdings {
   /** What the stream that runs now writes to. */
   #streamed: ReadonlySet<Holding> = new Set();
   #isStreaming = false;
+  #isChecking = false;
   #uses = 0;
   readonly #listeners = new Set<(holding: Holding) => void>();
   #onPlaced: (holding: Holding) => void = () => {};
@@ -183,12 +192,38 @@ export class Holdings {
     // Nobody may evict it meanwhile.
     this.lend(holding);
     try {
-      const [expected, sha256] = await digestsOf(this.options.driver, holding.arena);
+      const [expected, sha256] = await digestsOf(this.options.driver, holding.arena, async () => {
+        while (this.#isStreaming) await setTimeout(WAY_PAUSE_MS);
+      });
       const isGood = expected === sha256;
       if (!isGood) this.damaged(holding);
       return { isGood, sha256 };
     } finally {
       this.giveBack(holding);
+    }
+  }
+
+  /**
+   * Compares what nobody has compared for so long, one holding at a time, if its files are still those that it was read
+   * from. What is streamed meanwhile comes first.
+   * @returns what was compared, and whether it is what it should be; undefined where nothing is due
+   */
+  async verifyDue(
+    ageMs: number,
+  ): Promise<{ readonly holding: Holding; readonly isGood: boolean } | undefined> {
+    if (this.#isChecking) return undefined;
+    const due = this.all()
+      .filter(({ state, checkedAt }) => state === 'loaded' && performance.now() - checkedAt >= ageMs)
+      .sort((a, b) => a.checkedAt - b.checkedAt)[0];
+    if (!due) return undefined;
+    this.#isChecking = true;
+    try {
+      const now = await stampsOf(due.arena).catch(() => undefined);
+      if (now === undefined || now !== due.stamps) return undefined;
+      return { holding: due, isGood: (await this.verify(due)).isGood };
+    } finally {
+      due.checkedAt = performance.now();
+      this.#isChecking = false;
     }
   }
 
@@ -297,7 +332,9 @@ export class Holdings {
     );
     const arrivals = alive.map(async (holding) => {
       try {
+        holding.stamps = await stampsOf(holding.arena).catch(() => undefined);
         await stream.loaded(holding.arena.component);
+        holding.checkedAt = performance.now();
         if (holding.state === 'streaming') holding.change('loaded');
       } catch (error) {
         holding.failure = error;
@@ -324,7 +361,11 @@ function requirePlan({ component, mappedBytes, layout }: WantedWeights, granular
 }
 
 /** SHA-256 of an arena's weights in the order of their plan: as the files have them, and as the device has them. */
-async function digestsOf(driver: CudaDriver, arena: WeightArena): Promise<[files: string, device: string]> {
+async function digestsOf(
+  driver: CudaDriver,
+  arena: WeightArena,
+  giveWay: () => Promise<void>,
+): Promise<[files: string, device: string]> {
   const [ofFiles, ofDevice] = [createHash('sha256'), createHash('sha256')];
   const files = new Map<string, FileHandle>();
   const pinned = driver.allocatePinned(VERIFY_BYTES);
@@ -336,6 +377,7 @@ async function digestsOf(driver: CudaDriver, arena: WeightArena): Promise<[files
       const handle = files.get(file) ?? (await open(file, 'r'));
       files.set(file, handle);
       for (let at = 0; at < length; ) {
+        await giveWay();
         const bytes = Math.min(VERIFY_BYTES, length - at);
         stream.copyToHost(pinned.address, arena.address + BigInt(arenaOffset + at), bytes);
         stream.record(event);
@@ -353,4 +395,8 @@ async function digestsOf(driver: CudaDriver, arena: WeightArena): Promise<[files
     for (const handle of [event, stream, pinned]) handle.close();
     for (const handle of files.values()) await handle.close();
   }
+}
+
+function stampsOf({ plan }: WeightArena): Promise<string> {
+  return fileStamps(new Set(plan.map(({ file }) => file)));
 }

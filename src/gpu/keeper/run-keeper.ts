@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { DeviceLost } from '../../contract/errors.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { ComputeTypes } from '../graph/graphs.js';
@@ -25,6 +25,8 @@ export interface KeeperDevice {
 const REPLACE_MS = 10_000;
 const LOCK_PAUSE_MS = 10;
 const EVICT_EVERY_MS = 10_000;
+/** How often it is looked whether something is to be compared with its files. */
+const CHECK_EVERY_MS = 10_000;
 
 /**
  * Makes this process the keeper of a device, until nobody has needed it for long enough, another one takes over and its
@@ -99,6 +101,8 @@ export async function runKeeper(
     if (keepMs > 0) {
       setInterval(() => holdings.evictIdle(keepMs), Math.min(keepMs, EVICT_EVERY_MS)).unref();
     }
+    const verifyMs = options.verifySeconds * 1000;
+    setInterval(() => void checkNext(holdings, verifyMs, log), Math.min(verifyMs, CHECK_EVERY_MS)).unref();
     const prepare = preparing(holdings, { driver, compute }, (checkpoint, error) => {
       // Whoever draws with it will be told.
       log.warn({ checkpoint, err: error }, 'a checkpoint can not be prepared');
@@ -111,6 +115,20 @@ export async function runKeeper(
     server.fail(error);
     // Those who wait hear of it first.
     setImmediate(() => end(1));
+  }
+}
+
+async function checkNext(holdings: Holdings, ageMs: number, log: Logger): Promise<void> {
+  const began = performance.now();
+  try {
+    const checked = await holdings.verifyDue(ageMs);
+    if (!checked) return;
+    const { holding, isGood } = checked;
+    const facts = { component: holding.component, ms: Math.round(performance.now() - began) };
+    if (isGood) log.debug(facts, 'weights are what their files have');
+    else log.warn(facts, 'weights are not what their files have: nobody gets them any more');
+  } catch (error) {
+    log.warn({ err: error }, 'weights can not be compared with their files');
   }
 }
 
