@@ -8,6 +8,7 @@ import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { OrtSession } from '../src/gpu/runtime/cuda/ort.js';
 import { StageProgress, StageWait } from '../src/gpu/runtime/cuda/stage-progress.js';
+import { Stages } from '../src/gpu/runtime/cuda/stages.js';
 import { layOut } from '../src/gpu/runtime/cuda/weight-layout.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
 import type { Runtime } from '../src/gpu/runtime/session.js';
@@ -140,6 +141,31 @@ describe('a run that waits for weights', () => {
     assert.throws(() => wait.wait(0), /will not come/);
     wait.begin(9, false);
     wait.wait(5);
+  });
+
+  test('hears nothing more of weights that are lent and will not do', async () => {
+    const stages = new Stages([100, 200, 300]);
+    const wait = new StageWait(stages.progress.shared);
+    wait.begin(1, true);
+    let arrive: () => void = () => {};
+    stages.follow(
+      new Promise<void>((resolve) => {
+        arrive = resolve;
+      }),
+    );
+    stages.placedByLender(200);
+    await stages.begun;
+    wait.wait(1);
+    // All of it is there, and was not looked at.
+    stages.placedByLender(300);
+    stages.lapse();
+    stages.placedByLender(300);
+    assert.throws(() => wait.wait(0), /will not come/);
+    stages.placed(100);
+    wait.wait(0);
+    arrive();
+    await new Promise(setImmediate);
+    wait.wait(2);
   });
 
   test('is of a graph all of whose weights wait for their stage', async () => {

@@ -437,8 +437,8 @@ export class DeviceRuntime implements Runtime {
   #placed(name: string, end: number, { isLent }: { readonly isLent: boolean }): void {
     const component = this.#components.find(({ arena }) => arena.component === name);
     if (component?.arena.isLent !== isLent) return;
-    // What is lent counts as arrived once it was looked at: a run must not end before that.
-    component.stages.placed(isLent ? Math.min(end, (component.stageEnds.at(-1) ?? 0) - 1) : end);
+    if (isLent) component.stages.placedByLender(end);
+    else component.stages.placed(end);
   }
 
   /** @returns whether somebody has freed something */
@@ -495,7 +495,7 @@ export class DeviceRuntime implements Runtime {
       } catch (error) {
         signal.throwIfAborted();
         // Runs that have begun over what is lent, and wait for the rest, begin anew.
-        component.stages.failed();
+        component.stages.lapse();
         await this.#leave(error);
       }
       if (!arena.isLoaded) await stream(arena.component);
