@@ -10,12 +10,14 @@ export class ThreadCalls<Request extends object, Answer> {
   readonly #waiting = new Map<number, Waiting<Answer>>();
   #calls = 0;
   #end: Error | undefined;
+  #isClosing = false;
 
   constructor(private readonly worker: Worker) {}
 
-  /** Whether nothing waits for an answer. */
-  get isIdle(): boolean {
-    return this.#waiting.size === 0;
+  /** Lets the thread keep the process alive no longer, where nothing waits for it. */
+  rest(): void {
+    // Who ends it waits for its end, whatever is answered meanwhile.
+    if (this.#waiting.size === 0 && !this.#isClosing) this.worker.unref();
   }
 
   /** Sends the request with an `id`. @throws why the calls have ended */
@@ -33,7 +35,15 @@ export class ThreadCalls<Request extends object, Answer> {
   answered(id: number, answer: Answer): void {
     this.#waiting.get(id)?.resolve(answer);
     this.#waiting.delete(id);
-    if (this.isIdle) this.worker.unref();
+    this.rest();
+  }
+
+  /** Ends the thread. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    // One that nothing keeps alive would let the process end before it has ended.
+    this.worker.ref();
+    await this.worker.terminate();
   }
 
   /** To be told when the thread is gone: nothing is answered any more. The first reason stays. */

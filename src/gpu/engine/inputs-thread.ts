@@ -78,7 +78,7 @@ export class InputsThread {
     try {
       await this.#ready;
     } finally {
-      if (this.#calls.isIdle) this.#worker.unref();
+      this.#calls.rest();
     }
   }
 
@@ -102,9 +102,7 @@ export class InputsThread {
     return tables;
   }
 
-  async close(): Promise<void> {
-    // One that nothing keeps alive would let the process end before it has ended.
-    this.#worker.ref();
-    await this.#worker.terminate();
+  close(): Promise<void> {
+    return this.#calls.close();
   }
 }

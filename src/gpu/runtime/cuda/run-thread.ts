@@ -46,7 +46,7 @@ export class RunThread {
       noOperators = reject;
       this.#worker.on('message', (message: RunResult | readonly Pointer[]) => {
         if ('id' in message) return this.#calls.answered(message.id, message.status);
-        if (this.#calls.isIdle) this.#worker.unref();
+        this.#calls.rest();
         resolve(message);
       });
       if (!ownKernels) resolve([]);
@@ -74,9 +74,7 @@ export class RunThread {
   }
 
   /** No run may be under way: a thread that is ended in one takes the process with it. */
-  async close(): Promise<void> {
-    // One that nothing keeps alive would let the process end before it has ended.
-    this.#worker.ref();
-    await this.#worker.terminate();
+  close(): Promise<void> {
+    return this.#calls.close();
   }
 }
