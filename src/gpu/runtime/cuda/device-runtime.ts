@@ -81,8 +81,6 @@ interface Component {
   arrival: Promise<void>;
   /** Resolves when its weights are in place. */
   ready: Promise<unknown>;
-  /** Where the weights of its stages end. */
-  readonly stageEnds: readonly number[];
   readonly stages: Stages;
 }
 
@@ -365,7 +363,6 @@ export class DeviceRuntime implements Runtime {
         opened: settled,
         arrival: settled,
         ready: settled,
-        stageEnds,
         stages: new Stages(stageEnds),
       };
     });
@@ -640,8 +637,8 @@ class DeviceSession implements Session {
   }
 
   async run(inputs: Inputs, signal?: AbortSignal): Promise<Record<string, HeldTensor>> {
-    const { stages, stageEnds } = this.component;
-    const options = { waits: stageEnds.length > 1, signal };
+    const { stages } = this.component;
+    const options = { waits: stages.areSeveral, signal };
     const run = () => this.#run(inputs, options);
     for (;;) {
       await this.ready();

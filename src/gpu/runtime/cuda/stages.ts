@@ -12,6 +12,11 @@ export class Stages {
   /** @param ends where each stage's weights end in their arena */
   constructor(private readonly ends: readonly number[]) {}
 
+  /** Whether a run may begin before all weights are in place. */
+  get areSeveral(): boolean {
+    return this.ends.length > 1;
+  }
+
   /** Resolves when the first stage is in place. Rejects with what kept it from that. */
   get begun(): Promise<unknown> {
     return this.#begun;
