@@ -5,6 +5,7 @@ import { before, describe, type TestContext, test } from 'node:test';
 import { DeviceLost } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
+import { GraphBuilder } from '../src/gpu/graph/builder.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
 import { OrtSession } from '../src/gpu/runtime/cuda/ort.js';
 import { StageProgress, StageWait } from '../src/gpu/runtime/cuda/stage-progress.js';
@@ -188,6 +189,18 @@ describe('a run that waits for weights', () => {
     assert.equal(others, undefined);
     // Stored in another type than they are computed in, they are cast at any time.
     assert.deepEqual((await stages(TINY_QWEN)).got, [undefined, undefined]);
+  });
+
+  test('comes to its stages one after the other: what hangs on nothing may be computed first', () => {
+    const graph = new GraphBuilder('two stages', { folder: '/nowhere', tensors: new Map() }, 'float32');
+    const x = graph.input('x', 'float32', ['tokens']);
+    graph.beginStage();
+    const first = graph.staged(x);
+    graph.beginStage();
+    graph.output('second', 'float32', ['tokens'], graph.staged(first));
+    assert.doesNotThrow(() => graph.finish());
+    graph.output('at once', 'float32', ['tokens'], graph.staged(x));
+    assert.throws(() => graph.finish(), /weights of stage 2 to come from stage 1, got stage 0/);
   });
 
   test('draws the same picture, and has begun before the last of them comes', async (t) => {

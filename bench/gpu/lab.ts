@@ -18,8 +18,6 @@ export interface Lab {
   readonly batches: readonly number[];
   /** Timed runs of each kind. */
   readonly runs: number;
-  /** Whether graphs have operators of our own. Default: false. */
-  readonly ownOperators?: boolean;
 }
 
 export const MODEL = 'klein';
@@ -30,8 +28,8 @@ export function openLabCheckpoint({ checkpoint, cacheFolder }: Lab): Promise<Che
   return openCheckpoint(checkpoint, { name: MODEL, cacheFolder });
 }
 
-export function openLabRuntime({ device, threads, cacheFolder, ownOperators }: Lab): Promise<Runtime> {
-  return openRuntime({ device, threads, cacheFolder, ownOperators });
+export function openLabRuntime({ device, threads, cacheFolder }: Lab): Promise<Runtime> {
+  return openRuntime({ device, threads, cacheFolder });
 }
 
 /** The lab's GPU by itself. @throws RangeError on the CPU */

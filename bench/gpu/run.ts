@@ -7,7 +7,6 @@
  * done one by one (`--stages`), the report puts together what there is: into bench/RESULTS.md, the picture of a cold
  * start beside it. Rough times for the 9B shape on an H100: prepare 60 s, reference 4 min (see torch_reference.py,
  * whose stages `--reference-stages` chooses), limits and streaming 10 s, components 30 s, pipeline 90 s, cold 30 s.
- * `--own-operators`: components and pipeline with operators of our own in the transformer's graph.
  * With `--shape tiny --device cpu --sizes 64,48` all but the card's own figures runs on any machine in a minute.
  */
 import { availableParallelism } from 'node:os';
@@ -41,7 +40,6 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '7' },
     starts: { type: 'string', default: '5' },
     stages: { type: 'string' },
-    'own-operators': { type: 'boolean', default: false },
     'reference-stages': { type: 'string', default: 'cold,numbers,float32,eager,compile-blocks' },
   },
 });
@@ -58,7 +56,6 @@ const lab: Lab = {
   sizes: numbers(values.sizes),
   batches: numbers(values.batches),
   runs: Number(values.runs),
-  ownOperators: values['own-operators'],
 };
 const [largest = 1024] = lab.sizes;
 const store = await ResultsStore.open(join(work, `results-${values.shape}.json`));

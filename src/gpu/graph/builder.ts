@@ -247,6 +247,8 @@ export class GraphBuilder {
   /**
    * How many weights each stage needs; undefined where there is one stage, or where something reads a weight that does
    * not wait for it: one that is cast, which ONNX Runtime may do at any time.
+   * @throws Error where what waits for a stage does not come from what waited for the one before: ONNX Runtime computes
+   * what hangs on nothing first, and would stand still there until that stage's weights are in place
    */
   #stages(weights: readonly GraphWeight[]): readonly number[] | undefined {
     if (this.#stageStarts.length === 0) return undefined;
@@ -261,6 +263,11 @@ export class GraphBuilder {
       if (input.some((name) => (stageOf.get(name) ?? 0) > before)) return undefined;
       const isAwaiting = opType === ('AwaitWeights' satisfies OwnOperatorName);
       const stage = isAwaiting ? Number(attribute.find(({ name }) => name === 'stage')?.i) : before;
+      if (stage > before + 1) {
+        throw new Error(
+          `${this.name}: expected what waits for the weights of stage ${stage} to come from stage ${stage - 1}, got stage ${before}`,
+        );
+      }
       for (const name of output) reached.set(name, Math.max(before, stage));
     }
     return needed;

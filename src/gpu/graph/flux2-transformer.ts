@@ -117,11 +117,12 @@ class Flux2Transformer {
     const timestep = graph.input('timestep', 'float32', [1]);
     const step = graph.input('step', 'float32', [1]);
 
-    // One embedding of the noise level modulates every block of a kind: computed once, here.
+    // One embedding of the noise level modulates every block of a kind, and the end: computed once, here.
     const noise = this.#wideSilu(this.#timestepEmbedding(timestep));
     const imageModulations = this.#doubleModulation(noise, 'double_stream_modulation_img');
     const textModulations = this.#doubleModulation(noise, 'double_stream_modulation_txt');
     const singleModulation = this.#singleModulation(noise, 'single_stream_modulation');
+    const [scale, shift] = linearParts(graph, noise, 'norm_out.linear', dim, [dim, dim]);
 
     let streams: Streams = {
       text: {
@@ -152,8 +153,6 @@ class Flux2Transformer {
 
     this.#beginStage();
     tokens = this.#staged(tokens);
-    const lastNoise = this.#hasStages ? graph.staged(noise) : noise;
-    const [scale, shift] = linearParts(graph, lastNoise, 'norm_out.linear', dim, [dim, dim]);
     const image = this.#separate(this.#summed(tokens), textTokens).image;
     const { normed } = this.#normed(
       { before: image },

@@ -14,8 +14,6 @@ export interface RuntimeOptions {
   readonly source?: WeightSource | undefined;
   /** Told why weights are streamed though there is a source. */
   readonly onFallback?: (reason: unknown) => void;
-  /** See `CudaRuntimeOptions`. */
-  readonly ownOperators?: boolean | undefined;
 }
 
 /**
@@ -33,7 +31,6 @@ async function open({
   weights,
   source,
   onFallback,
-  ownOperators,
 }: RuntimeOptions): Promise<Runtime> {
   if (device === 'cpu') {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
@@ -44,7 +41,6 @@ async function open({
   return openCudaRuntime({
     index,
     cacheFolder,
-    ownOperators,
     ...weights,
     ...(source && { source }),
     ...(onFallback && { onFallback }),

@@ -20,8 +20,6 @@ export interface CudaRuntimeOptions extends WeightOptions {
   readonly source?: WeightSource;
   /** Told why weights are streamed though there is a source. */
   readonly onFallback?: (reason: unknown) => void;
-  /** Whether graphs have operators of our own. Default: false, for no GPU has drawn with them yet. */
-  readonly ownOperators?: boolean | undefined;
 }
 
 /**
@@ -36,7 +34,6 @@ export async function openCudaRuntime({
   hostCacheBytes,
   source,
   onFallback,
-  ownOperators = false,
 }: CudaRuntimeOptions): Promise<Runtime> {
   const cache = hostCacheBytes === undefined ? undefined : HostCache.open({ maxBytes: hostCacheBytes });
   const provider = { kind: 'cuda', device: index, options: PROVIDER_OPTIONS } as const;
@@ -56,7 +53,7 @@ export async function openCudaRuntime({
     ort: loading.value,
     driver,
     provider,
-    compute: { ...computeTypes(driver.facts), ownOperators },
+    compute: computeTypes(driver.facts),
     ownKernels: new URL('./cuda-kernels.js', import.meta.url).href,
     threads: SHAPE_THREADS,
     ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
@@ -99,7 +96,7 @@ const PROVIDER_OPTIONS = {
 /** GPUs before Ampere have no bfloat16; half precision is then summed in float32 where it would overflow. */
 export function computeTypes({ computeCapability }: DeviceFacts): ComputeTypes {
   const half = computeCapability.major >= 8 ? 'bfloat16' : 'float16';
-  return { textEncoder: half, transformer: half, vaeDecoder: 'float32' };
+  return { textEncoder: half, transformer: half, vaeDecoder: 'float32', ownOperators: true };
 }
 
 function messageOf(error: unknown): string {
