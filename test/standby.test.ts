@@ -15,6 +15,7 @@ import { DeviceLock } from '../src/gpu/host/device-lock.js';
 import type { EngineState } from '../src/gpu/host/engine-states.js';
 import { Residents } from '../src/gpu/host/residents.js';
 import type { EngineHost } from '../src/gpu/host.js';
+import { OrtSession } from '../src/gpu/runtime/cuda/ort.js';
 import { memoryRuntime } from './support/device-runtime.js';
 import { emojiHost, isRunning, smallItem } from './support/engine.js';
 import { MemoryDriver } from './support/memory-driver.js';
@@ -342,6 +343,46 @@ test('a release gives back what runs have left in their arenas, too', async () =
     await pipeline.resume();
     const [again] = await pipeline.render([picture], hooks);
     assert.deepEqual(again?.pixels, before?.pixels);
+  } finally {
+    await pipeline.close();
+  }
+});
+
+test('while weights come again, the decoder takes the memory that it decodes in', async (t) => {
+  const driver = new MemoryDriver({ isShared: true });
+  const runtime = memoryRuntime(driver, { bufferBytes: 64 << 10 });
+  const checkpoint = await openCheckpoint(TINY_KLEIN, { name: 'tested', cacheFolder: folder });
+  const pipeline = await openPipeline(checkpoint, runtime, folder);
+  const decoded: number[][] = [];
+  const { run } = OrtSession.prototype;
+  t.mock.method(
+    OrtSession.prototype,
+    'run',
+    async function (this: OrtSession, ...args: Parameters<typeof run>) {
+      const outputs = await run.apply(this, args);
+      const pixels = outputs.get('pixels');
+      if (pixels) decoded.push([...pixels.dims]);
+      return outputs;
+    },
+  );
+  try {
+    const hooks = { onStep: () => {}, signal: new AbortController().signal };
+    await pipeline.render([item], hooks);
+    await pipeline.release();
+    decoded.length = 0;
+    driver.holdBack();
+    await pipeline.resume();
+    await until('the decoder has run', () => decoded.length > 0);
+    assert.deepEqual(decoded, [[1, item.height, item.width, 3]]);
+    // It is under way, or done, when the memory is given back; and it is not begun once that is.
+    driver.letGo();
+    await pipeline.release();
+    driver.holdBack();
+    await pipeline.resume();
+    driver.letGo();
+    await pipeline.release();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(decoded.length, 1);
   } finally {
     await pipeline.close();
   }

@@ -174,6 +174,14 @@ describe('a VAE decoder that has too little memory', () => {
     assert.equal(whole(), 6);
   });
 
+  test('is not waited for where the whole process has too little', async () => {
+    const { decoder, runs } = decoderWithRoomAt(2);
+    const two = { ...shape, batch: 2, inParts: false, mostPixels: 64 };
+    const { inTiles } = await decodeLatents(decoder, latents(2), two, { pausesMs: [1e8] });
+    assert.deepEqual([...inTiles], [0]);
+    assert.deepEqual(runs[0], [1, 8, 8]);
+  });
+
   test('is not waited for by whom nobody wants any more', async () => {
     const { decoder, runs } = decoderWithRoomAt(Number.POSITIVE_INFINITY);
     const cancel = new AbortController();

@@ -96,7 +96,7 @@ export async function decodeLatents(
     // Of a batch of one, the whole image has just been tried.
     let pixels = batch === 1 ? decoded : (isTooMuch ?? (await tryIt()));
     const size = rows * columns * unit * unit;
-    if (pixels instanceof OutOfMemory && !isTooMuch && size < memory.roomless) {
+    if (pixels instanceof OutOfMemory && inParts && !isTooMuch && size < memory.roomless) {
       pixels = await afterPauses(pixels, tryIt, pausesMs, signal);
       if (pixels instanceof OutOfMemory) memory.roomless = size;
     }

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import type { ModelCard } from '../../contract/model-card.js';
 import { unlessAborted } from '../../unless-aborted.js';
@@ -27,7 +27,7 @@ import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
 import { type BatchShape, tokenPlaces } from './token-places.js';
 import type { EncodedPrompt } from './tokenizer.js';
-import { warmUpInputs } from './warm-up.js';
+import { decoderInputs, warmUpInputs } from './warm-up.js';
 
 export interface PipelineOptions {
   /** The checkpoint's folder. */
@@ -171,6 +171,10 @@ class Flux2Klein implements Pipeline {
   #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
   #batchMemory: BatchMemory | undefined;
   #decodeMemory: DecodeMemory = { roomless: Number.POSITIVE_INFINITY };
+  /** Of the last picture. */
+  #lastShape: BatchShape | undefined;
+  /** Aborted when the device's memory is given back. */
+  #stay = new AbortController();
 
   constructor(
     private readonly checkpoint: Checkpoint,
@@ -220,6 +224,7 @@ class Flux2Klein implements Pipeline {
     await nextTurn(hooks.signal);
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const shape = { batch: items.length, rows, columns };
+    this.#lastShape = shape;
     // A runtime that has threads of its own encodes the text meanwhile.
     const prompts = await this.thread.encode(items.map((item) => item.prompt));
     const encoding = inSpan('text', () => this.#embed(prompts, hooks.signal));
@@ -275,6 +280,7 @@ class Flux2Klein implements Pipeline {
   }
 
   release(): Promise<Release> {
+    this.#stay.abort();
     return this.runtime.release();
   }
 
@@ -282,12 +288,27 @@ class Flux2Klein implements Pipeline {
     await this.runtime.resume();
     this.#decodeMemory = { roomless: Number.POSITIVE_INFINITY };
     this.#planFrom(this.runtime.memory());
+    this.#stay = new AbortController();
+    void this.#warmDecoder(this.#stay.signal);
   }
 
   async close(): Promise<void> {
+    this.#stay.abort();
     this.#forgetPlaces();
     await this.thread.close();
     await this.runtime.close();
+  }
+
+  /**
+   * The decoder takes most memory beside the weights, and the device is slow to give it: where weights take a while to
+   * come, the decoder takes it meanwhile.
+   */
+  async #warmDecoder(stay: AbortSignal): Promise<void> {
+    const loaded = this.runtime.loaded().catch(() => {});
+    const pause = setTimeout(WEIGHTS_THERE_MS, 'a while', { ref: false, signal: stay }).catch(() => {});
+    if ((await Promise.race([loaded, pause])) !== 'a while' || stay.aborted) return;
+    // What is wrong with it is told to whoever draws.
+    this.sessions.vaeDecoder.warmUp(decoderInputs(this.checkpoint, this.#lastShape)).catch(() => {});
   }
 
   /** @param memory when weights have their place, and no run has taken any yet */
@@ -423,6 +444,9 @@ function outputNamed(outputs: Readonly<Record<string, HeldTensor>>, name: string
 async function floatsOf(tensor: HeldTensor): Promise<Float32Array> {
   return (await readOutput({ tensor }, 'tensor', 'float32')).data;
 }
+
+/** Weights that somebody has kept are there sooner than that. */
+const WEIGHTS_THERE_MS = 50;
 
 /** Waits for a session's weights, but no longer than a render is wanted: a disk may take its time. */
 function weightsOf(session: Session, signal: AbortSignal): Promise<void> {

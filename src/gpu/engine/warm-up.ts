@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { floatTensor, type Inputs, integerTensor } from '../runtime/session.js';
+import { floatTensor, type Inputs, integerTensor, type Tensor } from '../runtime/session.js';
 import type { InputsThread } from './inputs-thread.js';
-import { tokenPlaces } from './token-places.js';
+import { type BatchShape, tokenPlaces } from './token-places.js';
 
 /**
  * What sessions run on once, at the default size, while weights are still on their way: each finds its kernels and its
@@ -11,11 +11,9 @@ export function warmUpInputs(
   checkpoint: Pick<Checkpoint, 'card' | 'transformer'>,
   thread: InputsThread,
 ): readonly (() => Promise<Inputs>)[] {
-  const { maxTokens, unit, defaultHeight, defaultWidth } = checkpoint.card;
+  const { maxTokens } = checkpoint.card;
   const { in_channels: channels, joint_attention_dim: embedding } = checkpoint.transformer.config;
-  const shape = { batch: 1, rows: defaultHeight / unit, columns: defaultWidth / unit };
-  const zeros = (...dims: number[]) =>
-    floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims);
+  const shape = defaultShape(checkpoint);
   const text = integerTensor(new Array(maxTokens).fill(1), [1, maxTokens]);
   return [
     async () => ({ input_ids: text, attention_mask: text }),
@@ -26,6 +24,24 @@ export function warmUpInputs(
       timestep: floatTensor(Float32Array.of(1), [1]),
       step: floatTensor(Float32Array.of(-1), [1]),
     }),
-    async () => ({ latents: zeros(1, shape.rows, shape.columns, channels) }),
+    decoderInputs(checkpoint, shape),
   ];
+}
+
+/** The same of the VAE decoder alone. @param shape default: one picture of the default size */
+export function decoderInputs(
+  checkpoint: Pick<Checkpoint, 'card' | 'transformer'>,
+  { batch, rows, columns }: BatchShape = defaultShape(checkpoint),
+): () => Promise<Inputs> {
+  const { in_channels: channels } = checkpoint.transformer.config;
+  return async () => ({ latents: zeros(batch, rows, columns, channels) });
+}
+
+function defaultShape({ card }: Pick<Checkpoint, 'card'>): BatchShape {
+  const { unit, defaultHeight, defaultWidth } = card;
+  return { batch: 1, rows: defaultHeight / unit, columns: defaultWidth / unit };
+}
+
+function zeros(...dims: number[]): Tensor {
+  return floatTensor(new Float32Array(dims.reduce((product, side) => product * side)), dims);
 }
