@@ -51,7 +51,8 @@ export interface OrtFunctions {
   ReleaseSessionOptions(options: Pointer): void;
   CreateSessionFromArray: Asynchronous<
     [env: Pointer, graph: Uint8Array, bytes: number, options: Pointer, out: Out]
-  >;
+  > &
+    ((env: Pointer, graph: Uint8Array, bytes: number, options: Pointer, out: Out) => Status);
   SessionGetOutputCount(session: Pointer, out: Out): Status;
   SessionGetOutputName(session: Pointer, index: number, allocator: Pointer, out: Out): Status;
   ReleaseSession(session: Pointer): void;

@@ -1,3 +1,4 @@
+import { GraphBuilder } from '../../graph/builder.js';
 import { ElementType } from '../../graph/element-type.js';
 import { OWN, usesOwnOperators } from '../../graph/own-operators.js';
 import { bytesAt, type Pointer, textAt } from './native.js';
@@ -55,6 +56,9 @@ export interface OrtSessionOptions {
   readonly progress?: StageProgress;
 }
 
+/** Libraries that the domain of our operators is known to, by their path. */
+const knowingOwn = new Set<string>();
+
 /** ONNX Runtime through its C API: one environment of a process. */
 export class Ort {
   readonly #env: Pointer;
@@ -68,6 +72,9 @@ export class Ort {
     this.#env = this.make((out) => functions.CreateEnv(LOG_ERRORS, 'temporal-diffusion', out));
     this.check(functions.DisableTelemetryEvents(this.#env));
     this.#allocator = this.make((out) => functions.GetAllocatorWithDefaultOptions(out));
+    if (knowingOwn.has(libraryPath)) return;
+    this.#makeOwnKnown();
+    knowingOwn.add(libraryPath);
   }
 
   /** @throws Error where the library is missing or of a version that is not known */
@@ -219,6 +226,31 @@ export class Ort {
   close(): void {
     for (const memory of this.#memories.values()) this.functions.ReleaseMemoryInfo(memory);
     this.functions.ReleaseEnv(this.#env);
+  }
+
+  /**
+   * Makes a session that knows the domain of our operators, by itself: the first one of a process puts it into a table of
+   * the library's that no lock guards, and others that are made beside it fail, or never end.
+   */
+  #makeOwnKnown(): void {
+    const { functions } = this;
+    const builder = new GraphBuilder('nothing', { folder: '', tensors: new Map() }, 'float32');
+    const x = builder.input('x', 'float32', ['n']);
+    builder.output('y', 'float32', ['n'], builder.op('Identity', [x]));
+    const { bytes: graph } = builder.finish();
+    const options = this.make((out) => functions.CreateSessionOptions(out));
+    const domain = this.make((out) => functions.CreateCustomOpDomain(OWN, out));
+    try {
+      this.check(functions.SetIntraOpNumThreads(options, 1));
+      this.check(functions.AddCustomOpDomain(options, domain));
+      const session = this.make((out) =>
+        functions.CreateSessionFromArray(this.#env, graph, graph.byteLength, options, out),
+      );
+      functions.ReleaseSession(session);
+    } finally {
+      functions.ReleaseCustomOpDomain(domain);
+      functions.ReleaseSessionOptions(options);
+    }
   }
 
   #domainOf(operators: readonly Pointer[]): Pointer | undefined {
