@@ -125,6 +125,23 @@ describe('where weights lie that are needed in stages', () => {
 });
 
 describe('a run that waits for weights', () => {
+  test('hears what is told while it looks', (t) => {
+    const progress = new StageProgress();
+    const wait = new StageWait(progress.shared);
+    const { wait: sleep } = Atomics;
+    let looked = 0;
+    t.mock.method(Atomics, 'wait', (words: Int32Array, index: number, value: number) => {
+      // It has looked by now, and does not sleep yet.
+      if (looked++ === 0) progress.giveUp(1);
+      const woken = sleep(words, index, value, 1000);
+      assert.notEqual(woken, 'timed-out');
+      return woken;
+    });
+    wait.begin(1, true);
+    assert.throws(() => wait.wait(0), /not wanted any more/);
+    assert.equal(looked, 1);
+  });
+
   test('goes on with each stage, and ends where they will not come or it is not wanted', () => {
     const progress = new StageProgress();
     const wait = new StageWait(progress.shared);

@@ -43,7 +43,7 @@ export async function tracedStart(lab: Lab): Promise<Start> {
   try {
     const file = join(folder, 'start.json');
     await run(process.execPath, [PROCESS, JSON.stringify({ lab, file })], {
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '16', CUDA_CACHE_PATH: join(lab.cacheFolder, 'cuda') },
     });
     return Start.parse(JSON.parse(await readFile(file, 'utf8')));
   } finally {

@@ -8,7 +8,9 @@ const STAGES = 0;
 const FAILED = -1;
 /** Word 1: the last run that is not wanted any more. */
 const UNWANTED = 1;
-const WORDS = 2;
+/** Word 2: how often the others have changed, for a thread to sleep on: what changes while it looks at them wakes it. */
+const CHANGES = 2;
+const WORDS = 3;
 
 /** The side of whoever brings the weights. */
 export class StageProgress {
@@ -36,7 +38,8 @@ export class StageProgress {
 
   #set(word: number, value: number): void {
     Atomics.store(this.#words, word, value);
-    Atomics.notify(this.#words, STAGES);
+    Atomics.add(this.#words, CHANGES, 1);
+    Atomics.notify(this.#words, CHANGES);
   }
 }
 
@@ -62,12 +65,13 @@ export class StageWait {
    */
   wait(stage: number): void {
     while (this.#waits) {
+      const changes = Atomics.load(this.#words, CHANGES);
       const reached = Atomics.load(this.#words, STAGES);
       if (reached === FAILED) throw new Error('the weights that this run waits for will not come');
       if (reached > stage) return;
       if (Atomics.load(this.#words, UNWANTED) >= this.#run)
         throw new Error('this run is not wanted any more');
-      Atomics.wait(this.#words, STAGES, reached);
+      Atomics.wait(this.#words, CHANGES, changes);
     }
   }
 }
