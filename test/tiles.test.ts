@@ -111,6 +111,21 @@ describe('a VAE decoder that has too little memory', () => {
     ]);
   });
 
+  test('is remembered until the device’s memory was given back', async () => {
+    const { runtime, runs } = crampedRuntime(16);
+    const tries = () => runs.splice(0).filter(([, rows]) => rows === 7).length;
+    await withPipeline(runtime, async (pipeline) => {
+      await draw(pipeline, [{}]);
+      assert.equal(tries(), 4);
+      await draw(pipeline, [{}]);
+      assert.equal(tries(), 1);
+      await pipeline.release();
+      await pipeline.resume();
+      await draw(pipeline, [{}]);
+      assert.equal(tries(), 4);
+    });
+  });
+
   test('for a batch decodes its pictures one by one, to the same pixels', async () => {
     const { runtime, runs } = crampedRuntime(63);
     const items = [{ seed: 1 }, { seed: 2 }, { seed: 3 }];
