@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { OutOfMemory } from '../src/contract/errors.js';
 import type { RenderItem } from '../src/contract/job.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
-import { decodeLatents, mostPixels } from '../src/gpu/engine/decode.js';
+import { decodeLatents, imagesAtATime, mostPixels } from '../src/gpu/engine/decode.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
 import { blendTiles, tileSizes } from '../src/gpu/engine/tiles.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
@@ -257,6 +257,13 @@ describe('a VAE decoder whose kernels count in 32 bits', () => {
       await asked(1, 8, 8, 255),
       [4, 4, 2].flatMap((rows) => [4, 4, 2].map((columns) => [1, rows, columns])),
     );
+  });
+
+  test('is warmed up for what it is asked for', () => {
+    const shape = { rows: 4, columns: 4, unit: 2 };
+    assert.equal(imagesAtATime({ ...shape, batch: 3, mostPixels: 192 }), 3);
+    assert.equal(imagesAtATime({ ...shape, batch: 3, mostPixels: 191 }), 1);
+    assert.equal(imagesAtATime({ ...shape, batch: 3, mostPixels: 63 }), 0);
   });
 
   test('takes 7 pictures of 1024² at a time, with the blocks of FLUX.2', () => {

@@ -54,6 +54,14 @@ export function mostPixels(channels: readonly number[]): number {
   return Math.floor(MOST_ELEMENTS / Math.max(...channels.slice(0, 2)));
 }
 
+/** How many images of a batch the decoder is given at a time: all, one, or none where not even one can be taken whole. */
+export function imagesAtATime(
+  shape: Pick<LatentShape, 'batch' | 'rows' | 'columns' | 'unit' | 'mostPixels'>,
+): number {
+  const { batch } = shape;
+  return [batch, 1].find((images) => !tooManyPixels(shape, { ...shape, batch: images })) ?? 0;
+}
+
 export interface Decoded {
   /** Of all images, one after the other: 8-bit RGB, rows from the top. */
   readonly pixels: Uint8Array;
@@ -148,7 +156,7 @@ async function decodeInTiles(
 
 /** @returns undefined where the decoder can take so many */
 function tooManyPixels(
-  { unit, mostPixels }: LatentShape,
+  { unit, mostPixels }: Pick<LatentShape, 'unit' | 'mostPixels'>,
   { batch, rows, columns }: Pick<LatentShape, 'batch' | 'rows' | 'columns'>,
 ): OutOfMemory | undefined {
   const pixels = batch * rows * columns * unit * unit;

@@ -21,13 +21,13 @@ import {
 } from '../runtime/session.js';
 import { inSpan } from '../spans.js';
 import { type BatchMemory, transformerBatchMemory } from './batch-memory.js';
-import { type DecodeMemory, decodeLatents, mostPixels } from './decode.js';
+import { type DecodeMemory, decodeLatents, imagesAtATime, mostPixels } from './decode.js';
 import { InputsThread } from './inputs-thread.js';
 import { drawPreview, type Preview } from './preview.js';
 import { flowMatchSigmas, modelTimestep } from './scheduler.js';
 import { type BatchShape, tokenPlaces } from './token-places.js';
 import type { EncodedPrompt } from './tokenizer.js';
-import { decoderInputs, warmUpInputs } from './warm-up.js';
+import { decoderInputs, defaultShape, warmUpInputs } from './warm-up.js';
 
 export interface PipelineOptions {
   /** The checkpoint's folder. */
@@ -250,7 +250,7 @@ class Flux2Klein implements Pipeline {
         unit: this.card.unit,
         // On the CPU it is the whole process that has too little memory, and its host starts another.
         inParts: this.runtime.memory() !== undefined,
-        mostPixels: mostPixels(this.checkpoint.vae.config.decoder_channels),
+        mostPixels: this.#mostPixels,
       };
       const decoding = latents;
       await weightsOf(this.sessions.vaeDecoder, hooks.signal);
@@ -307,8 +307,16 @@ class Flux2Klein implements Pipeline {
     const loaded = this.runtime.loaded().catch(() => {});
     const pause = setTimeout(WEIGHTS_THERE_MS, 'a while', { ref: false, signal: stay }).catch(() => {});
     if ((await Promise.race([loaded, pause])) !== 'a while' || stay.aborted) return;
+    const shape = this.#lastShape ?? defaultShape(this.checkpoint);
+    const batch = imagesAtATime({ ...shape, unit: this.card.unit, mostPixels: this.#mostPixels });
     // What is wrong with it is told to whoever draws.
-    this.sessions.vaeDecoder.warmUp(decoderInputs(this.checkpoint, this.#lastShape)).catch(() => {});
+    const warmUp = () => this.sessions.vaeDecoder.warmUp(decoderInputs(this.checkpoint, { ...shape, batch }));
+    if (batch > 0) warmUp().catch(() => {});
+  }
+
+  /** See `mostPixels`. */
+  get #mostPixels(): number {
+    return mostPixels(this.checkpoint.vae.config.decoder_channels);
   }
 
   /** @param memory when weights have their place, and no run has taken any yet */

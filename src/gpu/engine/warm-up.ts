@@ -28,16 +28,17 @@ export function warmUpInputs(
   ];
 }
 
-/** The same of the VAE decoder alone. @param shape default: one picture of the default size */
+/** The same of the VAE decoder alone, for a batch of any size. */
 export function decoderInputs(
-  checkpoint: Pick<Checkpoint, 'card' | 'transformer'>,
-  { batch, rows, columns }: BatchShape = defaultShape(checkpoint),
+  { transformer }: Pick<Checkpoint, 'transformer'>,
+  { batch, rows, columns }: BatchShape,
 ): () => Promise<Inputs> {
-  const { in_channels: channels } = checkpoint.transformer.config;
+  const { in_channels: channels } = transformer.config;
   return async () => ({ latents: zeros(batch, rows, columns, channels) });
 }
 
-function defaultShape({ card }: Pick<Checkpoint, 'card'>): BatchShape {
+/** One picture of the model's default size. */
+export function defaultShape({ card }: Pick<Checkpoint, 'card'>): BatchShape {
   const { unit, defaultHeight, defaultWidth } = card;
   return { batch: 1, rows: defaultHeight / unit, columns: defaultWidth / unit };
 }
