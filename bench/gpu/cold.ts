@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
+import { gpuEnvironment } from '../../src/gpu/host/engine-process.js';
 import { createEngineHost } from '../../src/gpu/host.js';
 import { itemsOf, type Lab, MODEL, milliseconds } from './lab.js';
 import { type ColdStart, Start } from './results.js';
@@ -43,7 +44,7 @@ export async function tracedStart(lab: Lab): Promise<Start> {
   try {
     const file = join(folder, 'start.json');
     await run(process.execPath, [PROCESS, JSON.stringify({ lab, file })], {
-      env: { ...process.env, UV_THREADPOOL_SIZE: '16', CUDA_CACHE_PATH: join(lab.cacheFolder, 'cuda') },
+      env: { ...process.env, ...gpuEnvironment(lab.cacheFolder) },
     });
     return Start.parse(JSON.parse(await readFile(file, 'utf8')));
   } finally {

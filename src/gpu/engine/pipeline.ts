@@ -1,4 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { RenderItem, RenderStages, StepProgress } from '../../contract/job.js';
 import type { ModelCard } from '../../contract/model-card.js';
 import { unlessAborted } from '../../unless-aborted.js';
@@ -168,11 +169,10 @@ type Sessions = Readonly<Record<'textEncoder' | 'transformer' | 'vaeDecoder', Se
 
 /** Text to image as diffusers' `Flux2KleinPipeline` computes it. */
 class Flux2Klein implements Pipeline {
-  #lastPlaces: { key: string; held: Readonly<Record<string, HeldTensor>> } | undefined;
+  /** Of the last picture. */
+  #lastPlaces: { shape: BatchShape; held: Readonly<Record<string, HeldTensor>> } | undefined;
   #batchMemory: BatchMemory | undefined;
   #decodeMemory: DecodeMemory = { roomless: Number.POSITIVE_INFINITY };
-  /** Of the last picture. */
-  #lastShape: BatchShape | undefined;
   /** Aborted when the device's memory is given back. */
   #stay = new AbortController();
 
@@ -224,7 +224,6 @@ class Flux2Klein implements Pipeline {
     await nextTurn(hooks.signal);
     for (const { index, seed } of items) hooks.onStep({ index, seed, step: 0, of: steps });
     const shape = { batch: items.length, rows, columns };
-    this.#lastShape = shape;
     // A runtime that has threads of its own encodes the text meanwhile.
     const prompts = await this.thread.encode(items.map((item) => item.prompt));
     const encoding = inSpan('text', () => this.#embed(prompts, hooks.signal));
@@ -307,11 +306,12 @@ class Flux2Klein implements Pipeline {
     const loaded = this.runtime.loaded().catch(() => {});
     const pause = setTimeout(WEIGHTS_THERE_MS, 'a while', { ref: false, signal: stay }).catch(() => {});
     if ((await Promise.race([loaded, pause])) !== 'a while' || stay.aborted) return;
-    const shape = this.#lastShape ?? defaultShape(this.checkpoint);
+    const shape = this.#lastPlaces?.shape ?? defaultShape(this.checkpoint);
     const batch = imagesAtATime({ ...shape, unit: this.card.unit, mostPixels: this.#mostPixels });
+    if (batch === 0) return;
+    const inputs = decoderInputs(this.checkpoint, { ...shape, batch });
     // What is wrong with it is told to whoever draws.
-    const warmUp = () => this.sessions.vaeDecoder.warmUp(decoderInputs(this.checkpoint, { ...shape, batch }));
-    if (batch > 0) warmUp().catch(() => {});
+    await this.sessions.vaeDecoder.warmUp(inputs).catch(() => {});
   }
 
   /** See `mostPixels`. */
@@ -426,14 +426,13 @@ class Flux2Klein implements Pipeline {
 
   /** Where tokens are, for the transformer. Kept for the next render: most are of the size of the last one. */
   async #places(shape: BatchShape): Promise<Readonly<Record<string, HeldTensor>>> {
-    const key = JSON.stringify(shape);
-    if (this.#lastPlaces?.key === key) return this.#lastPlaces.held;
+    if (this.#lastPlaces && isDeepStrictEqual(this.#lastPlaces.shape, shape)) return this.#lastPlaces.held;
     this.#forgetPlaces();
     const held: Record<string, HeldTensor> = {};
     for (const [name, tensor] of Object.entries(await tokenPlaces(this.checkpoint, this.thread, shape))) {
       held[name] = await this.runtime.hold(tensor);
     }
-    this.#lastPlaces = { key, held };
+    this.#lastPlaces = { shape, held };
     return held;
   }
 
