@@ -40,8 +40,8 @@ export function clearFailure(error: unknown): unknown {
 
 /** Whether trying an activity again may help, by what it failed with. */
 export function mayPass(error: unknown): boolean {
-  if (!(error instanceof ActivityFailure)) return false;
-  const { cause } = error;
+  // A replay of a local activity that ran out of time has what it failed with by itself, in no ActivityFailure.
+  const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof ApplicationFailure ? !cause.nonRetryable : cause instanceof TimeoutFailure;
 }
 
