@@ -9,7 +9,7 @@ import { InputsThread } from '../src/gpu/engine/inputs-thread.js';
 import { openPipeline, type Pipeline } from '../src/gpu/engine/pipeline.js';
 import { warmUpInputs } from '../src/gpu/engine/warm-up.js';
 import { buildGraphs, FLOAT32 } from '../src/gpu/graph/graphs.js';
-import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
+import { type EnsureOptions, HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
 import { Ort, type OrtSessionOptions } from '../src/gpu/runtime/cuda/ort.js';
 import { loadOrtLibrary } from '../src/gpu/runtime/cuda/ort-functions.js';
 import { openCpuRuntime } from '../src/gpu/runtime/onnxruntime-cpu.js';
@@ -19,6 +19,7 @@ import { SPANS, type Span } from '../src/gpu/spans.js';
 import { memoryRuntime } from './support/device-runtime.js';
 import { diskFolder } from './support/disk-folder.js';
 import { MemoryDriver } from './support/memory-driver.js';
+import { memoryFolder } from './support/memory-folder.js';
 import { EMOJI, levelDifference, relativeDifference, TINY_KLEIN } from './support/references.js';
 
 /*
@@ -124,16 +125,94 @@ describe('pictures drawn over streamed weights', () => {
   });
 });
 
-describe('weights that are kept in memory', () => {
-  const disk = diskFolder();
-  const skip = disk === undefined && 'this machine has no disk for temporary files';
-  const items = [{ index: 0, seed: 5, prompt: 'a red tree', width: 40, height: 64, steps: 1 }];
+const disk = diskFolder();
+const NO_DISK = 'this machine has no disk for temporary files';
 
-  async function copyOfModel(name: string): Promise<string> {
-    const model = join(disk as string, name);
+async function copyOfModel(name: string): Promise<string> {
+  const model = join(disk as string, name);
+  await cp(TINY_KLEIN, model, { recursive: true });
+  return model;
+}
+
+describe('weights that come again', () => {
+  const memory = memoryFolder();
+  const skip = memory === undefined && 'this machine has no shared memory';
+  const items = [{ index: 0, seed: 3, prompt: 'a red tree', width: 40, height: 64, steps: 2 }];
+
+  test('come from where they lie, once that was made ready in standby', { skip }, async () => {
+    const model = join(memory as string, 'ready');
     await cp(TINY_KLEIN, model, { recursive: true });
-    return model;
-  }
+    const driver = new MemoryDriver({ isShared: true });
+    const pipeline = await pipelineOf(model, memoryRuntime(driver));
+    const heard: Span[] = [];
+    const listen = (span: unknown) => heard.push(span as Span);
+    try {
+      const [before] = await pipeline.render(items, hooks);
+      assert.deepEqual(await pipeline.prepareResume(), [], 'there is nothing to be done before a release');
+      await pipeline.release();
+      assert.deepEqual(await pipeline.prepareResume(), []);
+      subscribe(SPANS, listen);
+      await pipeline.resume();
+      await pipeline.loaded();
+      const [again] = await pipeline.render(items, hooks);
+      assert.deepEqual(again?.pixels, before?.pixels);
+    } finally {
+      unsubscribe(SPANS, listen);
+      await pipeline.close();
+    }
+    const names = new Set(heard.map(({ name }) => name));
+    assert.ok(['text_encoder', 'transformer', 'vae'].every((component) => names.has(`copy ${component}`)));
+    assert.ok(![...names].some((name) => name.startsWith('read ')), [...names].join(', '));
+  });
+
+  test('are kept in memory in standby, where they were not yet', {
+    skip: disk === undefined && NO_DISK,
+  }, async () => {
+    const model = await copyOfModel('standby');
+    const cache = HostCache.open({ folder: join(disk as string, 'standby-cache'), maxBytes: 2 ** 30 });
+    const pipeline = await pipelineOf(model, memoryRuntime(new MemoryDriver({ isShared: true }), { cache }));
+    await pipeline.loaded();
+    await pipeline.release();
+    assert.deepEqual(await pipeline.prepareResume(), []);
+    assert.ok(cache.usedBytes() > 0);
+    await pipeline.close();
+  });
+
+  test('do not wait for others that are copied meanwhile', async () => {
+    // As where another process fills the cache, from a slow disk.
+    const keep = (_: unknown, { signal }: EnsureOptions) =>
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    const cache = { keep, find: async () => undefined } as unknown as HostCache;
+    const pipeline = await pipelineOf(
+      TINY_KLEIN,
+      memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),
+    );
+    await pipeline.loaded();
+    await pipeline.release();
+    const ended = assert.rejects(pipeline.prepareResume(), /wanted again/);
+    await pipeline.resume();
+    await ended;
+    await pipeline.loaded();
+    await pipeline.close();
+  });
+
+  test('and are ready when the runtime is closed are let go', { skip }, async () => {
+    const model = join(memory as string, 'closed');
+    await cp(TINY_KLEIN, model, { recursive: true });
+    const driver = new MemoryDriver({ isShared: true });
+    const pipeline = await pipelineOf(model, memoryRuntime(driver));
+    await pipeline.loaded();
+    await pipeline.release();
+    await pipeline.prepareResume();
+    assert.ok(driver.log.some((line) => line.startsWith('pin ')));
+    // The driver, which the runtime closes, throws where something is still pinned.
+    await pipeline.close();
+  });
+});
+
+describe('weights that are kept in memory', () => {
+  const skip = disk === undefined && NO_DISK;
+  const items = [{ index: 0, seed: 5, prompt: 'a red tree', width: 40, height: 64, steps: 1 }];
 
   async function pixelsOf(pipeline: Pipeline): Promise<Uint8Array | undefined> {
     return (await pipeline.render(items, hooks))[0]?.pixels;

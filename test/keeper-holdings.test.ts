@@ -20,6 +20,7 @@ import { layOut } from '../src/gpu/runtime/cuda/weight-layout.js';
 import { type WantedWeights, weightsKey } from '../src/gpu/runtime/cuda/weight-source.js';
 import { SPANS, type Span } from '../src/gpu/spans.js';
 import { MemoryDriver } from './support/memory-driver.js';
+import { memoryFolder } from './support/memory-folder.js';
 import { scratchFolder } from './support/scratch.js';
 import { until } from './support/waiting.js';
 
@@ -27,11 +28,13 @@ import { until } from './support/waiting.js';
 
 const scratch = scratchFolder();
 const UNIT = 2 * 2 ** 20;
+const memory = memoryFolder();
+const NO_MEMORY = memory === undefined && 'this machine has no shared memory';
 let files = 0;
 
 /** Weights of one tensor that takes so many units of memory. */
-function weights(units: number, digest = 'a'): WantedWeights {
-  const file = join(scratch, `weights-${files++}.bin`);
+function weights(units: number, digest = 'a', folder = scratch): WantedWeights {
+  const file = join(folder, `weights-${files++}.bin`);
   const length = units * UNIT - 100;
   writeFileSync(file, randomFillSync(Buffer.alloc(length)));
   const layout = layOut([{ name: 'w', file, offset: 0, length, dtype: 'U8', shape: [length] }]);
@@ -155,6 +158,38 @@ describe('what a keeper holds', () => {
     assert.ok(third);
     assert.equal(holdings.all().length, 2);
     assert.equal(driver.memory().freeBytes, 3 * UNIT);
+  });
+
+  test('comes from where it lies pinned when it is wanted again, for as long as it may be', {
+    skip: NO_MEMORY,
+  }, async () => {
+    const driver = new MemoryDriver({ totalBytes: 4 * UNIT });
+    const unpinned: string[] = [];
+    const onUnpinned = (reasons: readonly string[]) => unpinned.push(...reasons);
+    const holdings = new Holdings({ driver, spareBytes: 0, bufferBytes: 2 ** 20, onUnpinned });
+    const [one, two] = [weights(3, '1', memory), weights(3, '2', memory)];
+    const pins = () => driver.log.filter((line) => line.startsWith('pin ')).length;
+    const turn = async (wanted: WantedWeights) => {
+      const [holding] = holdings.hold([wanted]);
+      await loaded(holdings);
+      assert.ok(holding);
+      return holding;
+    };
+    await turn(one);
+    assert.equal(pins(), 0, 'what may never be wanted again is not pinned');
+    await turn(two);
+    await until('the first one is pinned', () => pins() === 1);
+    driver.failOnce('pin');
+    const buffers = driver.pinnedWriteOnly.length;
+    const again = await turn(one);
+    assert.equal(driver.pinnedWriteOnly.length, buffers, 'it needs no buffer');
+    assert.equal((await holdings.verify(again)).isGood, true);
+    await until('the second one is refused', () => unpinned.length > 0);
+    assert.match(unpinned.join('\n'), /as the test told/);
+    await until('both are old', () => again.idleMs > 50);
+    holdings.evictIdle(50);
+    assert.equal(driver.log.at(-1), 'unpin');
+    driver.close();
   });
 
   test('goes when nobody has mapped it for too long', async () => {

@@ -3,16 +3,18 @@ import { createHash } from 'node:crypto';
 import fs, { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { CheckpointInvalid, DeviceLost, OutOfMemory, StorageUnavailable } from '../src/contract/errors.js';
 import { readSafetensorsHeader } from '../src/gpu/checkpoint/safetensors.js';
 import { HostCache } from '../src/gpu/runtime/cuda/host-cache.js';
+import { PinnedFiles } from '../src/gpu/runtime/cuda/pinned-files.js';
 import { WeightArena } from '../src/gpu/runtime/cuda/weight-arena.js';
 import type { NamedTensor } from '../src/gpu/runtime/cuda/weight-layout.js';
 import { type StreamProgress, streamWeights } from '../src/gpu/runtime/cuda/weight-stream.js';
 import { diskFolder } from './support/disk-folder.js';
 import { MemoryDriver, type MemoryDriverOptions } from './support/memory-driver.js';
+import { memoryFolder } from './support/memory-folder.js';
 import { scratchFolder } from './support/scratch.js';
 
 const CHUNK = 16 * 1024;
@@ -578,4 +580,114 @@ test('settings that can not work are refused', async () => {
   const twice = [...all.arenas, ...all.arenas];
   assert.throws(() => streamWeights(all.driver, twice), /expected different components/);
   all.end();
+});
+
+describe('what is pinned where it lies', () => {
+  const memory = memoryFolder();
+  const skip = memory === undefined && 'this machine has no shared memory';
+  const PIECE = 4 * CHUNK;
+
+  function filesOf({ weights }: Scene): string[] {
+    return weights.flat().map(({ file }) => file);
+  }
+
+  /** @param pieces how many are pinned before the driver refuses one. Default: all */
+  async function pinned(all: Scene, pieces?: number): Promise<PinnedFiles> {
+    const made = new PinnedFiles(all.driver, { pieceBytes: PIECE });
+    if (pieces !== undefined) all.driver.failOnce('pin', { after: pieces });
+    await made.pin(filesOf(all));
+    return made;
+  }
+
+  test('goes to the device from there, with no buffer between', { skip }, async () => {
+    const all = await scene({ text_encoder: ODD, transformer: [...ODD, ...ODD] }, {}, memory);
+    const files = await pinned(all);
+    const placed: Record<string, number> = {};
+    const heard = new Set<string>();
+    await streamWeights(all.driver, all.arenas, {
+      pinned: files,
+      onPlaced: (component, end) => (placed[component] = end),
+      onProgress: ({ kind }) => heard.add(kind),
+    }).done;
+    expectAllInPlace(all);
+    assert.equal(all.driver.peakPinnedBytes, 0);
+    assert.deepEqual([...heard], ['copy']);
+    for (const { component, plan } of all.arenas) {
+      const last = plan.at(-1);
+      assert.equal(placed[component], (last?.arenaOffset ?? 0) + (last?.length ?? 0));
+    }
+    files.release();
+    all.end();
+  });
+
+  test('in part is streamed in part, whenever copies end', { skip }, async () => {
+    for (let round = 0; round < 12; round++) {
+      const all = await scene(
+        { text_encoder: ODD, transformer: [...ODD, ...ODD] },
+        { pace: { seed: 4711 + round } },
+        memory,
+      );
+      const files = await pinned(all, round);
+      await streamWeights(all.driver, all.arenas, { ...SMALL, streams: 2, pinned: files }).done;
+      expectAllInPlace(all);
+      files.release();
+      all.end();
+    }
+  });
+
+  test('is copied in chunks of 16 MiB, none of two pieces', { skip }, async () => {
+    const all = await scene({ transformer: [40 * 2 ** 20] }, {}, memory);
+    const files = new PinnedFiles(all.driver);
+    await files.pin(filesOf(all));
+    await streamWeights(all.driver, all.arenas, { pinned: files }).done;
+    expectAllInPlace(all);
+    const copies = all.driver.log.filter((line) => line.startsWith('copyToDevice'));
+    assert.equal(copies.length, 3);
+    files.release();
+    all.end();
+  });
+
+  test('and has changed since is read anew', { skip }, async () => {
+    const all = await scene({ transformer: [PIECE] }, {}, memory);
+    const files = await pinned(all);
+    const [file] = filesOf(all) as [string];
+    const bytes = readFileSync(file);
+    bytes.fill(7, bytes.length - PIECE);
+    writeFileSync(file, bytes);
+    await streamWeights(all.driver, all.arenas, { ...SMALL, pinned: files }).done;
+    expectAllInPlace(all);
+    assert.ok(all.driver.peakPinnedBytes > 0);
+    files.release();
+    all.end();
+  });
+
+  test('is read where it is to be digested', { skip }, async () => {
+    const all = await scene({ transformer: ODD }, {}, memory);
+    const files = await pinned(all);
+    const [streamed] = await streamWeights(all.driver, all.arenas, { checksum: true, pinned: files }).done;
+    assert.match(streamed?.sha256 ?? '', /^[0-9a-f]{64}$/);
+    assert.ok(all.driver.peakPinnedBytes > 0);
+    files.release();
+    all.end();
+  });
+
+  test('comes the next time where a copy fails, or the stream is cancelled', { skip }, async () => {
+    for (const cancel of [false, true]) {
+      const all = await scene({ text_encoder: ODD, transformer: ODD }, { pace: 'held' }, memory);
+      const files = await pinned(all);
+      const stop = new AbortController();
+      if (!cancel) all.driver.failOnce('copyToDevice', { after: 3, code: 1 });
+      const { done } = streamWeights(all.driver, all.arenas, { pinned: files, signal: stop.signal });
+      const failed = assert.rejects(done, cancel ? /not now/ : /CUDA_ERROR_INVALID_VALUE/);
+      await until(() => all.driver.held().some((copies) => copies > 0));
+      if (cancel) stop.abort(new Error('not now'));
+      all.driver.letGo();
+      await failed;
+      assert.ok(all.arenas.some(({ isLoaded }) => !isLoaded));
+      await streamWeights(all.driver, all.arenas, { pinned: files }).done;
+      expectAllInPlace(all);
+      files.release();
+      all.end();
+    }
+  });
 });

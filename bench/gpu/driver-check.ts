@@ -29,6 +29,8 @@ import {
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
 import { CudaError } from '../../src/gpu/runtime/cuda/cuda-error.js';
 import type { Access, AddressRange, CudaDriver, PhysicalMemory } from '../../src/gpu/runtime/cuda/driver.js';
+import { liesInMemory } from '../../src/gpu/runtime/cuda/host-cache.js';
+import { PinnedFiles } from '../../src/gpu/runtime/cuda/pinned-files.js';
 import { WeightArena } from '../../src/gpu/runtime/cuda/weight-arena.js';
 import type { NamedTensor } from '../../src/gpu/runtime/cuda/weight-layout.js';
 import { streamWeights, type WeightStreamOptions } from '../../src/gpu/runtime/cuda/weight-stream.js';
@@ -587,6 +589,21 @@ async function checkStreaming(
       await expectSame(driver, arena, tensors);
       return `${tensors.length} tensors, three places each`;
     });
+    const pinned = new PinnedFiles(driver);
+    if (liesInMemory(first.file)) {
+      await check('pinned where it lies', async () => {
+        const start = performance.now();
+        const reasons = await pinned.pin([first.file]);
+        const took = performance.now() - start;
+        expect(reasons.length === 0, `all of it, got ${reasons}`);
+        return `${rate(pinned.bytes, took).toFixed(1)} GB/s`;
+      });
+      await measure('stream, pinned where it lies', { pinned });
+      await check('the arena holds the file, from there too', async () => {
+        await expectSame(driver, arena, tensors);
+        return `let go in ${timed(() => pinned.release()).milliseconds.toFixed(0)} ms`;
+      });
+    }
     await check('release and resume', async () => {
       const address = arena.addressOf(first.name);
       const released = timed(() => arena.release()).milliseconds;

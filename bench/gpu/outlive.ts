@@ -41,7 +41,7 @@ import { pinnedPeak } from './limits.js';
 import { outliveSection } from './outlive-tables.js';
 import { Reference } from './reference.js';
 import { ResultsStore } from './results.js';
-import { sampleStandby, sampleTurns } from './standby-samples.js';
+import { REST_MS, sampleStandby, sampleTurns } from './standby-samples.js';
 import { takeAllBut } from './take-memory.js';
 import type { TextOnCpu } from './text-on-cpu.js';
 import { drawTimeline } from './timeline.js';
@@ -312,9 +312,11 @@ const stages: Record<string, () => Promise<void>> = {
   async standby() {
     for (const keeper of [true, false]) {
       if (!keeper) await engines.endKeeper();
-      const samples = await engines.with((host) => sampleStandby(host, size, keeper ? runs : fewer), {
-        keeper,
-      });
+      const samples = await engines.with(
+        (host) =>
+          keeper ? sampleStandby(host, size, runs) : sampleStandby(host, size, fewer, isDry ? 0 : REST_MS),
+        { keeper },
+      );
       const name = keeper ? 'standby, keeper' : 'standby';
       await store.setFigure(name, samples.first);
       await store.setFigure(`${name}: warm`, samples.warm);

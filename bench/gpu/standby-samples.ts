@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineHost } from '../../src/gpu/host.js';
 import { itemsOf, milliseconds } from './lab.js';
 
@@ -15,8 +16,19 @@ export interface StandbySamples {
   readonly leftBytes: number[];
 }
 
-/** An engine gives its memory back, takes it again, draws its first picture, then a warm one. */
-export async function sampleStandby(host: EngineHost, size: number, runs: number): Promise<StandbySamples> {
+/** Pinning 30 GB of weights took an H100's host 2 s, in the background. */
+export const REST_MS = 3000;
+
+/**
+ * An engine gives its memory back, takes it again, draws its first picture, then a warm one.
+ * @param restMs how long it stays in standby. Default: 0
+ */
+export async function sampleStandby(
+  host: EngineHost,
+  size: number,
+  runs: number,
+  restMs = 0,
+): Promise<StandbySamples> {
   const draw = () => host.render({ items: itemsOf(size, 1) });
   for (let warmUp = 0; warmUp < 2; warmUp++) await draw();
   const samples: StandbySamples = {
@@ -26,6 +38,7 @@ export async function sampleStandby(host: EngineHost, size: number, runs: number
     samples.heldBytes.push(await usedBytes(host));
     samples.release.push(await milliseconds(() => host.release()));
     samples.leftBytes.push(await usedBytes(host));
+    await sleep(restMs);
     const began = performance.now();
     samples.resume.push(await milliseconds(() => host.resume()));
     const [image] = await draw();

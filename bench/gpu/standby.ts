@@ -3,7 +3,7 @@
  *
  *   node dist/bench/gpu/standby.js --work /dev/shm/tdiff [--shape 9b] [--turns 4b] [--device cuda:0] [--size 1024]
  *
- * - standby: an engine gives its memory back, takes it again, draws its first picture, then a warm one;
+ * - standby: an engine gives its memory back, takes it again after 3 s, draws its first picture, then a warm one;
  * - turns: two engines of which one may have memory; each is asked in its turn for a picture, then for a warm one.
  *
  * Checkpoints are made in the work folder where they are missing: 30 GB for `9b`, 14 GB for `4b`; both engines of the
@@ -21,7 +21,7 @@ import { createEngineHost, type EngineHost, type EngineHostOptions } from '../..
 import { publishSection, table, timing } from '../report.js';
 import { makeCheckpoint } from './checkpoints.js';
 import { itemsOf, STEPS } from './lab.js';
-import { differences, sampleStandby, sampleTurns } from './standby-samples.js';
+import { differences, REST_MS, sampleStandby, sampleTurns } from './standby-samples.js';
 import { takeAllBut } from './take-memory.js';
 
 const { values } = parseArgs({
@@ -83,6 +83,7 @@ async function standby(checkpoint: string): Promise<string> {
       host,
       size,
       runs,
+      REST_MS,
     );
     return table(HEADER, [
       row('release', release),

@@ -15,6 +15,7 @@ import type {
 } from '../../src/gpu/runtime/cuda/driver.js';
 import { EventWaiter } from '../../src/gpu/runtime/cuda/event-waiter.js';
 import { Handles } from '../../src/gpu/runtime/cuda/handles.js';
+import { mmap, munmap } from '../../src/gpu/runtime/cuda/memory-mapping.js';
 import { bytesAt, loadLibrary } from '../../src/gpu/runtime/cuda/native.js';
 import type { DeviceLedger } from './device-ledger.js';
 
@@ -26,7 +27,6 @@ const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
-const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const MFD_CLOEXEC = 1;
 const F_DUPFD_CLOEXEC = 1030;
 const INVALID_VALUE = 1;
@@ -35,21 +35,9 @@ const ILLEGAL_ADDRESS = 700;
 const LAUNCH_FAILED = 719;
 
 const libc = loadLibrary('libc.so.6');
-const libcMmap = libc.func('mmap', 'uint64', ['uint64', 'uint64', 'int', 'int', 'int', 'int64']);
-const libcMunmap = libc.func('munmap', 'int', ['uint64', 'uint64']);
 const libcMemfd = libc.func('memfd_create', 'int', ['str', 'uint']);
 const libcFcntl = libc.func('fcntl', 'int', ['int', 'int', 'int']);
 const libcMemcpy = libc.func('memcpy', 'uint64', ['uint64', 'uint64', 'uint64']);
-
-function mmap(address: bigint, bytes: number, protection: number, flags: number, file = -1): bigint {
-  const mapped = BigInt(libcMmap(address, bytes, protection, flags, file, 0));
-  if (mapped === MAP_FAILED) throw new Error(`mmap of ${bytes} bytes failed [errno=${koffi.errno()}]`);
-  return mapped;
-}
-
-function munmap(address: bigint, bytes: number): void {
-  if (libcMunmap(address, bytes) !== 0) throw new Error(`munmap failed [errno=${koffi.errno()}]`);
-}
 
 /** Copies memory of this process that has an address only. */
 export function copyMemory(target: bigint, source: bigint, bytes: number): void {
@@ -93,6 +81,7 @@ type FailingCall =
   | 'map'
   | 'allocate'
   | 'allocatePinned'
+  | 'pin'
   | 'createStream'
   | 'createEvent'
   | 'copyToDevice'
@@ -135,6 +124,8 @@ export class MemoryDriver implements CudaDriver {
   readonly #mapped = new Map<bigint, MemoryPhysical>();
   readonly #buffers = new Map<bigint, number>();
   readonly #pinned = new Map<bigint, number>();
+  /** What was there before, and is pinned where it lies. */
+  readonly #pinnedInPlace = new Map<bigint, number>();
   readonly #failures = new Map<FailingCall, { after: number; code: number }>();
   readonly #violations: string[] = [];
   readonly #random: () => number;
@@ -342,6 +333,16 @@ export class MemoryDriver implements CudaDriver {
     return { address, bytes: bytesAt(address, bytes) as Uint8Array<ArrayBuffer>, close };
   }
 
+  pin({ address, bytes }: AddressRange): () => void {
+    this.#enter('pin', `bytes=${bytes}`);
+    this.#pinnedInPlace.set(address, bytes);
+    return this.#handles.closer('piece of pinned memory', () => {
+      this.log.push('unpin');
+      this.#expectNoCopies('pinned memory was let go', address, bytes);
+      this.#pinnedInPlace.delete(address);
+    });
+  }
+
   createStream(): CudaStream {
     this.#enter('createStream', '');
     const index = this.#streams.length;
@@ -454,7 +455,8 @@ export class MemoryDriver implements CudaDriver {
 
   #expectCopyable(call: string, device: bigint, host: bigint, bytes: number): void {
     if (!this.#isDeviceMemory(device, bytes)) this.#fail(call, INVALID_VALUE, 'no device memory there');
-    if (!isWithin(this.#pinned, host, bytes)) this.#fail(call, INVALID_VALUE, 'no pinned memory there');
+    const isPinned = [this.#pinned, this.#pinnedInPlace].some((pieces) => isWithin(pieces, host, bytes));
+    if (!isPinned) this.#fail(call, INVALID_VALUE, 'no pinned memory there');
   }
 
   /** Copies of memory that goes are noted and not made. */

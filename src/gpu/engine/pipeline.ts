@@ -91,6 +91,8 @@ export interface Pipeline {
   render(items: readonly RenderItem[], hooks: RenderHooks, trace?: Trace): Promise<RenderedItem[]>;
   /** Gives the device's memory back. See `Runtime`. */
   release(): Promise<Release>;
+  /** For when it was given back and nothing else is to be done. See `Runtime`. */
+  prepareResume(): Promise<readonly string[]>;
   /** Takes it again; renders may be asked for at once. See `Runtime`. */
   resume(): Promise<void>;
   close(): Promise<void>;
@@ -281,6 +283,10 @@ class Flux2Klein implements Pipeline {
   release(): Promise<Release> {
     this.#stay.abort();
     return this.runtime.release();
+  }
+
+  prepareResume(): Promise<readonly string[]> {
+    return this.runtime.prepareResume();
   }
 
   async resume(): Promise<void> {

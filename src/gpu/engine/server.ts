@@ -14,6 +14,8 @@ class Cancelled extends Error {}
 type WakeMessage = Extract<ParentMessage, { type: 'wake' }>;
 
 export interface ServerHooks {
+  /** Called when the engine has given its memory back. */
+  released(): void;
   /** Called when the engine has taken its memory again, and weights are on their way. */
   resumed(): void;
   /** Makes an engine that was restored one of its own; what it returns is its greeting. */
@@ -132,12 +134,13 @@ export class EngineServer {
   async #release(socket: Socket, id: number): Promise<void> {
     const began = performance.now();
     try {
-      const { pipeline } = this.#expectLoaded('release');
+      const { pipeline, hooks } = this.#expectLoaded('release');
       this.#isReleased = true;
       const { bytes, kept } = await pipeline.release();
       if (kept !== undefined) this.log.warn({ why: kept }, 'memory of earlier renders is not given back');
       this.log.info({ bytes, ms: Math.round(performance.now() - began) }, 'memory given back');
       send(socket, { type: 'released', id, bytes });
+      hooks.released();
     } catch (error) {
       // Who knows what it still has: with the process it goes for sure.
       this.#break(error);

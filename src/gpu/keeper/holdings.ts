@@ -5,6 +5,7 @@ import { InvalidRequest, OutOfMemory } from '../../contract/errors.js';
 import { fileStamps } from '../checkpoint/file-stamps.js';
 import { type CudaDriver, roundUp } from '../runtime/cuda/driver.js';
 import type { HostCache } from '../runtime/cuda/host-cache.js';
+import { PinnedFiles } from '../runtime/cuda/pinned-files.js';
 import { WeightArena } from '../runtime/cuda/weight-arena.js';
 import { type WantedWeights, weightsKey } from '../runtime/cuda/weight-source.js';
 import { streamWeights } from '../runtime/cuda/weight-stream.js';
@@ -19,6 +20,8 @@ export interface HoldingsOptions {
   readonly bufferBytes?: number;
   /** Where copies of files may lie. Default: nowhere. */
   readonly cache?: HostCache;
+  /** Told which files could not be pinned, so that they come more slowly than they could, and why. */
+  readonly onUnpinned?: (reasons: readonly string[]) => void;
 }
 
 /** One component's weights on the device. */
@@ -90,11 +93,19 @@ export class Holdings {
   #streamed: ReadonlySet<Holding> = new Set();
   #isStreaming = false;
   #isChecking = false;
+  readonly #pinned: PinnedFiles;
+  /** Of what was let go for others' sake: it may be wanted again. */
+  readonly #toPin = new Set<string>();
+  #stopPinning = new AbortController();
+  #pinning: Promise<void> | undefined;
   #uses = 0;
   readonly #listeners = new Set<(holding: Holding) => void>();
   #onPlaced: (holding: Holding) => void = () => {};
 
-  constructor(private readonly options: HoldingsOptions) {}
+  constructor(private readonly options: HoldingsOptions) {
+    const { driver, cache } = options;
+    this.#pinned = new PinnedFiles(driver, cache && { cache });
+  }
 
   /** Told of every change of a state. @returns a function that ends that */
   onChange(listener: (holding: Holding) => void): () => void {
@@ -171,12 +182,15 @@ export class Holdings {
 
   /** Lets go what nobody maps. @returns how many bytes that frees */
   makeRoom(): number {
-    return this.#evictUntil(Number.POSITIVE_INFINITY);
+    const freed = this.#evictUntil(Number.POSITIVE_INFINITY);
+    void this.#pin();
+    return freed;
   }
 
   /** Lets go what nobody has mapped for so long: it would keep others from the room that it takes. */
   evictIdle(idleMs: number): void {
     this.#evictUntil(Number.POSITIVE_INFINITY, { idleMs });
+    if (!this.#isStreaming && !this.#pinning) this.#pinned.releaseUnused(idleMs);
   }
 
   /**
@@ -271,6 +285,8 @@ export class Holdings {
       freed += holding.arena.mappedBytes;
       holding.arena.close();
       holding.change('evict');
+      if (idleMs > 0) continue;
+      for (const { file } of holding.arena.plan) this.#toPin.add(file);
     }
     return freed;
   }
@@ -290,9 +306,29 @@ export class Holdings {
     holding.change('dropped');
   }
 
+  /** What was let go comes sooner when it is wanted again. Until a stream begins, and again when it has ended. */
+  async #pin(): Promise<void> {
+    if (this.#isStreaming || this.#pinning || this.#toPin.size === 0) return;
+    this.#stopPinning = new AbortController();
+    const files = [...this.#toPin];
+    const pinning = this.#pinned.pin(files, { signal: this.#stopPinning.signal });
+    // Who needs the device hears what is wrong with it.
+    this.#pinning = pinning.then(
+      (reasons) => {
+        for (const file of files) this.#toPin.delete(file);
+        if (reasons.length > 0) this.options.onUnpinned?.(reasons);
+      },
+      () => {},
+    );
+    await this.#pinning;
+    this.#pinning = undefined;
+  }
+
   async #stream(): Promise<void> {
     if (this.#isStreaming) return;
     this.#isStreaming = true;
+    this.#stopPinning.abort(new Error('weights are to be streamed'));
+    await this.#pinning;
     try {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting;
@@ -305,6 +341,7 @@ export class Holdings {
     } finally {
       this.#isStreaming = false;
     }
+    void this.#pin();
   }
 
   async #streamAll(batch: readonly Holding[]): Promise<void> {
@@ -328,6 +365,7 @@ export class Holdings {
         },
         ...(bufferBytes !== undefined && { bufferBytes }),
         ...(cache && { cache }),
+        pinned: this.#pinned,
       },
     );
     const arrivals = alive.map(async (holding) => {

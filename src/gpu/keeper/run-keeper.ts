@@ -92,6 +92,7 @@ export async function runKeeper(
       driver,
       ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
       ...(hostCacheBytes !== undefined && { cache: HostCache.open({ maxBytes: hostCacheBytes }) }),
+      onUnpinned: (reasons) => log.warn({ reasons }, 'weights will come again more slowly than they could'),
     });
     holdings.onChange(({ component, state, failure, arena }) => {
       log.info({ component, state, bytes: arena.bytes, ...(failure ? { err: failure } : {}) }, 'weights');

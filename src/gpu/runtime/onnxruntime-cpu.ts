@@ -28,6 +28,7 @@ export function openCpuRuntime(threads: number): Runtime {
     lost: () => new Promise(() => {}),
     // The page cache has them.
     keepWeights: async () => [],
+    prepareResume: async () => [],
     hold: async (tensor) => held(tensor),
     memory: () => undefined,
     // Weights that are mapped from the checkpoint's files are in no snapshot by themselves, and the kernel takes their

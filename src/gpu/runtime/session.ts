@@ -118,6 +118,13 @@ export interface Runtime {
    */
   release(): Promise<Release>;
   /**
+   * Between `release` and `resume`, when nothing else is to be done: makes ready what lets the weights come sooner. Ends
+   * with `resume`.
+   * @returns what could not be made ready though it should be, and why
+   * @throws DeviceLost, EngineCrashed; what ended it
+   */
+  prepareResume(): Promise<readonly string[]>;
+  /**
    * Takes memory for the weights again and begins to put them there; runs wait for those that they need. Idempotent.
    * @throws OutOfMemory where there is no room for them: it then stays released
    * @throws ModelReplaced where their files are not the ones that it was opened with

@@ -66,6 +66,8 @@ const signatures = {
   cuMemFree_v2: ['uint64'],
   cuMemHostAlloc: ['uint64 *', 'uint64', 'uint'],
   cuMemFreeHost: ['uint64'],
+  cuMemHostRegister_v2: ['uint64', 'uint64', 'uint'],
+  cuMemHostUnregister: ['uint64'],
   cuStreamCreate: ['uint64 *', 'uint'],
   cuStreamSynchronize: ['uint64'],
   cuStreamDestroy_v2: ['uint64'],
@@ -92,6 +94,8 @@ const POSIX_FILE_DESCRIPTOR = 1;
 const NON_BLOCKING = 1;
 /** `CU_MEMHOSTALLOC_WRITECOMBINED`. */
 const WRITE_COMBINED = 4;
+/** `CU_MEMHOSTREGISTER_READ_ONLY`: the process itself may not be allowed to write there. */
+const READ_ONLY = 8;
 /** `CU_EVENT_DISABLE_TIMING`: cheaper to record and to query. */
 const DISABLE_TIMING = 2;
 /** `CU_MEM_ALLOC_GRANULARITY_RECOMMENDED`. */
@@ -377,6 +381,13 @@ class KoffiCudaDriver implements CudaDriver {
     const address = this.#result();
     const close = this.#handles.closer('pinned buffer', () => this.#release('cuMemFreeHost', address));
     return { address, bytes: bytesAt(address, bytes) as Uint8Array<ArrayBuffer>, close };
+  }
+
+  pin({ address, bytes }: AddressRange): () => void {
+    this.#call('cuMemHostRegister_v2', address, bytes, READ_ONLY);
+    return this.#handles.closer('piece of pinned memory', () =>
+      this.#release('cuMemHostUnregister', address),
+    );
   }
 
   createStream(): CudaStream {

@@ -36,6 +36,7 @@ import {
 } from './driver.js';
 import type { HostCache } from './host-cache.js';
 import type { ForeignTensor, Ort, OrtRunOptions, OrtSession, OrtTensor, Provider } from './ort.js';
+import { PinnedFiles } from './pinned-files.js';
 import { Stages } from './stages.js';
 import { Turns } from './turns.js';
 import { noRoomFor, WeightArena } from './weight-arena.js';
@@ -97,6 +98,11 @@ export class DeviceRuntime implements Runtime {
   readonly #files = new Set<string>();
   #stopKeeping = new AbortController();
   #keeping: Promise<readonly string[]> = Promise.resolve([]);
+  readonly #pinned: PinnedFiles;
+  #stopPinning = new AbortController();
+  #pinning: Promise<readonly string[]> = Promise.resolve([]);
+  /** Whose weights were released that were not lent. */
+  #streamedAgain: WeightArena[] = [];
   #stopStreaming = new AbortController();
   /** Of the files, when they were opened. */
   #stamps: Promise<string> = Promise.resolve('');
@@ -111,7 +117,9 @@ export class DeviceRuntime implements Runtime {
   });
 
   constructor(private readonly options: DeviceRuntimeOptions) {
-    this.#transfers = new Transfers(options.driver);
+    const { driver, cache } = options;
+    this.#transfers = new Transfers(driver);
+    this.#pinned = new PinnedFiles(driver, cache && { cache });
     this.#lost.catch(() => {});
   }
 
@@ -215,6 +223,7 @@ export class DeviceRuntime implements Runtime {
     await this.#settle(reason);
     const kept = await this.#shrink();
     let bytes = 0;
+    this.#streamedAgain = this.#components.flatMap(({ arena }) => (arena.isLent ? [] : [arena]));
     for (const component of this.#components) {
       bytes += component.arena.mappedBytes;
       component.arena.release();
@@ -227,8 +236,21 @@ export class DeviceRuntime implements Runtime {
     return { bytes, ...(kept !== undefined && { kept }) };
   }
 
+  prepareResume(): Promise<readonly string[]> {
+    if (!this.#isReleased) return Promise.resolve([]);
+    this.#stopPinning = new AbortController();
+    const { signal } = this.#stopPinning;
+    this.#pinning = this.guarded(async () => {
+      const unkept = await unlessAborted(this.keepWeights(), signal);
+      const files = this.#streamedAgain.flatMap(({ plan }) => plan.map(({ file }) => file));
+      return [...unkept, ...(await this.#pinned.pin(files, { signal }))];
+    });
+    return this.#pinning;
+  }
+
   async resume(): Promise<void> {
     if (!this.#isReleased) return;
+    await this.#stopPreparing('the weights are wanted again');
     await this.#refuseOtherFiles();
     const arenas = this.#components.map(({ arena }) => arena);
     const lent = await this.#borrow();
@@ -247,8 +269,11 @@ export class DeviceRuntime implements Runtime {
   }
 
   async close(): Promise<void> {
-    await this.#stopKeepingWeights('the runtime was closed');
-    await this.#settle('the runtime was closed');
+    const reason = 'the runtime was closed';
+    await this.#stopKeepingWeights(reason);
+    await this.#stopPreparing(reason);
+    await this.#settle(reason);
+    this.#pinned.release();
     for (const session of this.#sessions) await session.close();
     for (const { arena } of this.#components) arena.close();
     await this.#returnLent();
@@ -458,6 +483,11 @@ export class DeviceRuntime implements Runtime {
     await this.#keeping.catch(() => {});
   }
 
+  async #stopPreparing(reason: string): Promise<void> {
+    this.#stopPinning.abort(new Error(reason));
+    await this.#pinning.catch(() => {});
+  }
+
   /** Until nothing reads or writes the arenas any more. */
   async #settle(reason: string): Promise<void> {
     this.#stopStreaming.abort(new Error(reason));
@@ -580,6 +610,7 @@ export class DeviceRuntime implements Runtime {
         tellSpan(() => ({ name: `${kind} ${component}`, ...span })),
       ...(bufferBytes !== undefined && { bufferBytes }),
       ...(cache && { cache }),
+      pinned: this.#pinned,
     });
   }
 }

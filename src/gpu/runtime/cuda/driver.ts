@@ -123,6 +123,13 @@ export interface CudaDriver {
    *                          device's reads then need not ask; reading it is very slow. Default: false
    */
   allocatePinned(bytes: number, options?: { readonly writeOnly?: boolean }): PinnedBuffer;
+  /**
+   * Lets the device read memory of this process by itself, where it lies. No copy may reach from what one call pinned
+   * into what another one did.
+   * @param range mapped memory that stays so; its pages stay in memory until then
+   * @returns ends that; no copy from there may be under way
+   */
+  pin(range: AddressRange): () => void;
   createStream(): CudaStream;
   createEvent(): CudaEvent;
   close(): void;

@@ -87,7 +87,7 @@ export class HostCache {
     });
     try {
       const facts = await source.stat({ bigint: true });
-      if (statfsSync(file).type === TMPFS) return itself(file, 'it lies in memory already');
+      if (liesInMemory(file)) return itself(file, 'it lies in memory already');
       const key = keyOf(facts);
       for (;;) {
         const found = await this.#exclusively(() => this.#findOrBegin(key, Number(facts.size)), signal);
@@ -268,6 +268,11 @@ export class HostCache {
       closeSync(descriptor);
     }
   }
+}
+
+/** Whether a file is on a file system in memory. @throws what the file system says */
+export function liesInMemory(file: string): boolean {
+  return statfsSync(file).type === TMPFS;
 }
 
 function defaultFolder(): string {
