@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { readFatBinary } from '../bench/gpu/fatbin.js';
 import { EngineCrashed } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
 import { GraphBuilder } from '../src/gpu/graph/builder.js';
@@ -15,7 +16,8 @@ import {
   rotateHeads,
   usesOwnOperators,
 } from '../src/gpu/graph/own-operators.js';
-import { KERNELS_PTX, KERNELS_SOURCE_SHA256 } from '../src/gpu/runtime/cuda/kernels-ptx.js';
+import { kernelsModule } from '../src/gpu/runtime/cuda/cuda-kernels.js';
+import { KERNELS_SOURCE_SHA256 } from '../src/gpu/runtime/cuda/kernels-fatbin.js';
 import { bytesAt } from '../src/gpu/runtime/cuda/native.js';
 import { Ort, type OrtSession } from '../src/gpu/runtime/cuda/ort.js';
 import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
@@ -194,14 +196,21 @@ describe('operators of our own', () => {
       KERNELS_SOURCE_SHA256,
       'run tools/kernels/compile.py',
     );
-    const entries = [...KERNELS_PTX.matchAll(/\.entry (\w+)\(/g)].map(([, name]) => name).sort();
-    const kernels = ['gated_product', 'gated_sum_norm', 'rotate_heads'];
+    const parts = readFatBinary(kernelsModule());
     assert.deepEqual(
-      entries,
-      [
-        ...kernels.flatMap((kernel) => ['bfloat16', 'float16'].map((type) => `${kernel}_${type}`)),
-        ...['group_norm_float32', 'group_sums_float32'],
-      ].sort(),
+      parts.map(({ isPtx, architecture }) => `${isPtx ? 'PTX ' : ''}${architecture}`),
+      ['75', '80', '90', '120', 'PTX 75'],
     );
+    const ptx = parts.at(-1)?.payload.toString('latin1') ?? '';
+    const entries = [...ptx.matchAll(/\.entry (\w+)\(/g)].map(([, name]) => name).sort();
+    const kernels = [
+      ...['gated_product', 'gated_sum_norm', 'rotate_heads'].flatMap((kernel) =>
+        ['bfloat16', 'float16'].map((type) => `${kernel}_${type}`),
+      ),
+      ...['group_norm_float32', 'group_sums_float32'],
+    ].sort();
+    assert.deepEqual(entries, kernels);
+    for (const { architecture, payload } of parts)
+      for (const kernel of kernels) assert.ok(payload.includes(kernel), `${architecture}: ${kernel}`);
   });
 });

@@ -2,7 +2,17 @@
 const MAGIC = Buffer.from([0x50, 0xed, 0x55, 0xba]);
 const HEADER_BYTES = 16;
 /** Where an entry's header has the length of itself, of its payload, and the architecture that it is for. */
-const ENTRY = { headerBytes: 4, payloadBytes: 8, architecture: 28 } as const;
+const ENTRY = { kind: 0, headerBytes: 4, payloadBytes: 8, architecture: 28 } as const;
+const PTX_KIND = 1;
+
+/** One of a fat binary's parts. */
+export interface FatEntry {
+  /** PTX, else machine code. */
+  readonly isPtx: boolean;
+  /** Compute capability, 90 for 9.0: of PTX the least that it can be compiled for. */
+  readonly architecture: number;
+  readonly payload: Buffer;
+}
 
 export interface Trimmed {
   readonly keptBytes: number;
@@ -38,13 +48,20 @@ export function keepArchitecture(library: Buffer, architecture: number, exclusiv
   return { keptBytes, blankedBytes };
 }
 
-function readEntries(library: Buffer, begin: number, end: number) {
-  const entries: { architecture: number; payload: Buffer }[] = [];
+/** @param bytes a fat binary and nothing else */
+export function readFatBinary(bytes: Buffer): FatEntry[] {
+  if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('expected a fat binary');
+  return readEntries(bytes, HEADER_BYTES, HEADER_BYTES + Number(bytes.readBigUInt64LE(8)));
+}
+
+function readEntries(library: Buffer, begin: number, end: number): FatEntry[] {
+  const entries: FatEntry[] = [];
   for (let at = begin; at < end; ) {
     const payloadAt = at + library.readUInt32LE(at + ENTRY.headerBytes);
     const next = payloadAt + Number(library.readBigUInt64LE(at + ENTRY.payloadBytes));
     if (next <= at || next > end) throw new Error(`expected an entry of a fat binary at ${at}`);
     entries.push({
+      isPtx: library.readUInt16LE(at + ENTRY.kind) === PTX_KIND,
       architecture: library.readUInt32LE(at + ENTRY.architecture),
       payload: library.subarray(payloadAt, next),
     });

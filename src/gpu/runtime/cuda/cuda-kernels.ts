@@ -1,8 +1,9 @@
+import { inflateSync } from 'node:zlib';
 import type { LibraryHandle } from 'koffi';
 import type { ComputeType } from '../../graph/builder.js';
 import { loadCuda } from './cuda-driver.js';
 import { CUDA_SUCCESS, cudaErrorName } from './cuda-error.js';
-import { KERNELS_PTX } from './kernels-ptx.js';
+import { KERNELS_FATBIN } from './kernels-fatbin.js';
 import { addressOf, type Pointer, textAt } from './native.js';
 import {
   type GatedProductCall,
@@ -25,6 +26,11 @@ const FOUR = 4;
 /** The kernels of `tools/kernels/kernels.cu`, in the CUDA context that is current where they are launched. */
 export function openOwnKernels(type: ComputeType): OwnKernels {
   return new CudaKernels(loadCuda(), type);
+}
+
+/** Code for the GPUs that most have, and PTX that the driver compiles for any other: it takes what fits. */
+export function kernelsModule(): Buffer {
+  return inflateSync(Buffer.from(KERNELS_FATBIN, 'base64'));
 }
 
 class CudaKernels implements OwnKernels {
@@ -115,8 +121,7 @@ class CudaKernels implements OwnKernels {
     if (known !== undefined) return known;
     const out = new BigUint64Array(1);
     if (this.#module === undefined) {
-      const ptx = Buffer.from(`${KERNELS_PTX}\0`);
-      this.#check('cuModuleLoadData', this.#cuModuleLoadData(out, ptx));
+      this.#check('cuModuleLoadData', this.#cuModuleLoadData(out, kernelsModule()));
       this.#module = out[0] as Pointer;
     }
     this.#check('cuModuleGetFunction', this.#cuModuleGetFunction(out, this.#module, name), `kernel=${name}`);
