@@ -306,10 +306,9 @@ describe('a catalogue', () => {
     const workflow = server.client.workflow.getHandle(handle.id);
     await until('it is drawing', async () => (await handle.progress()).inFlight === 16);
     const { runId } = await workflow.describe();
-    // Nobody waits for them, but each is an event of history.
-    while ((await workflow.describe()).historyLength < 6_000) {
-      await Promise.all(Array.from({ length: 200 }, () => workflow.signal('unheard-of')));
-    }
+    // Nobody waits for them, but each is an event of history, which may have 16 MB.
+    const long = 'x'.repeat(1_500_000);
+    for (let signals = 0; signals < 11; signals++) await workflow.signal('unheard-of', long);
     open();
     const summary = await handle.result();
     assert.deepEqual([summary.rows, summary.done, summary.failed], [150, 150, 0]);

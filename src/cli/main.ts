@@ -1,35 +1,40 @@
 #!/usr/bin/env node
 import { packageVersion } from '../package-root.js';
-import { BATCH_HELP, batch } from './batch.js';
-import { CATALOG_HELP, catalog } from './catalog.js';
-import { DOCTOR_HELP, doctor } from './doctor.js';
-import { EXPLAIN_HELP, explain } from './explain.js';
 import { describeFailure, exitCodeOf, failureDocument } from './failure-report.js';
-import { render } from './render.js';
-import { RENDER_HELP } from './render-arguments.js';
-import { REPLAY_HELP, replay } from './replay.js';
-import { REPRODUCE_HELP, reproduce } from './reproduce.js';
-import { SCHEDULE_HELP, schedule } from './schedule.js';
-import { SNAPSHOT_HELP, snapshot } from './snapshot.js';
 import { UsageError } from './usage-error.js';
-import { WORKER_HELP, worker } from './worker.js';
 
 interface Command {
   readonly help: string;
   run(argv: readonly string[]): Promise<void>;
 }
 
-const commands = new Map<string, Command>([
-  ['render', { help: RENDER_HELP, run: render }],
-  ['batch', { help: BATCH_HELP, run: batch }],
-  ['catalog', { help: CATALOG_HELP, run: catalog }],
-  ['schedule', { help: SCHEDULE_HELP, run: schedule }],
-  ['worker', { help: WORKER_HELP, run: worker }],
-  ['snapshot', { help: SNAPSHOT_HELP, run: snapshot }],
-  ['explain', { help: EXPLAIN_HELP, run: explain }],
-  ['replay', { help: REPLAY_HELP, run: replay }],
-  ['reproduce', { help: REPRODUCE_HELP, run: reproduce }],
-  ['doctor', { help: DOCTOR_HELP, run: doctor }],
+/** Each is read when it is asked for: together they take longer than most of them take to answer. */
+const commands = new Map<string, () => Promise<Command>>([
+  [
+    'render',
+    async () => {
+      const { RENDER_HELP: help } = await import('./render-arguments.js');
+      return { help, run: (await import('./render.js')).render };
+    },
+  ],
+  ['batch', () => import('./batch.js').then(({ BATCH_HELP: help, batch: run }) => ({ help, run }))],
+  ['catalog', () => import('./catalog.js').then(({ CATALOG_HELP: help, catalog: run }) => ({ help, run }))],
+  [
+    'schedule',
+    () => import('./schedule.js').then(({ SCHEDULE_HELP: help, schedule: run }) => ({ help, run })),
+  ],
+  ['worker', () => import('./worker.js').then(({ WORKER_HELP: help, worker: run }) => ({ help, run }))],
+  [
+    'snapshot',
+    () => import('./snapshot.js').then(({ SNAPSHOT_HELP: help, snapshot: run }) => ({ help, run })),
+  ],
+  ['explain', () => import('./explain.js').then(({ EXPLAIN_HELP: help, explain: run }) => ({ help, run }))],
+  ['replay', () => import('./replay.js').then(({ REPLAY_HELP: help, replay: run }) => ({ help, run }))],
+  [
+    'reproduce',
+    () => import('./reproduce.js').then(({ REPRODUCE_HELP: help, reproduce: run }) => ({ help, run })),
+  ],
+  ['doctor', () => import('./doctor.js').then(({ DOCTOR_HELP: help, doctor: run }) => ({ help, run }))],
 ]);
 
 const HELP = `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal
@@ -57,11 +62,12 @@ async function main([name, ...argv]: string[]): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const command = commands.get(name);
-  if (!command)
+  const read = commands.get(name);
+  if (!read)
     throw new UsageError(
       `expected a command (${[...commands.keys()].join(', ')}), got ${JSON.stringify(name)}`,
     );
+  const command = await read();
   if (argv.includes('--help')) process.stdout.write(command.help);
   else await command.run(argv);
 }
