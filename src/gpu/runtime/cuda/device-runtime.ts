@@ -1,6 +1,4 @@
-import { randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   DeviceLost,
@@ -14,33 +12,28 @@ import { fileStamps } from '../../checkpoint/file-stamps.js';
 import { storedType } from '../../graph/element-type.js';
 import type { ComputeTypes } from '../../graph/graphs.js';
 import { inSpan, tellSpan } from '../../spans.js';
-import {
-  type Device,
-  type DeviceMemory,
-  type HeldTensor,
-  type Inputs,
-  type Release,
-  type Runtime,
-  type RuntimeGraph,
-  releaseAll,
-  type Session,
-  type Tensor,
+import type {
+  Device,
+  DeviceMemory,
+  HeldTensor,
+  Release,
+  Runtime,
+  RuntimeGraph,
+  Session,
+  Tensor,
 } from '../session.js';
-import {
-  type CudaDriver,
-  type CudaStream,
-  type DeviceBuffer,
-  type PhysicalMemory,
-  type PinnedBuffer,
-  roundUp,
-} from './driver.js';
+import { DeviceSession, type SessionWeights } from './device-session.js';
+import { DeviceTensor } from './device-tensor.js';
+import { type CudaDriver, type PhysicalMemory, roundUp } from './driver.js';
 import type { HostCache } from './host-cache.js';
-import type { ForeignTensor, Ort, OrtRunOptions, OrtSession, OrtTensor, Provider } from './ort.js';
+import type { ForeignTensor, Ort, OrtTensor, Provider } from './ort.js';
 import { PinnedFiles } from './pinned-files.js';
 import { Stages } from './stages.js';
+import { Transfers } from './transfers.js';
 import { Turns } from './turns.js';
 import { noRoomFor, WeightArena } from './weight-arena.js';
-import { type CopyRun, layOut, type WeightLayout } from './weight-layout.js';
+import { layOut, type WeightLayout } from './weight-layout.js';
+import { differenceIn } from './weight-probe.js';
 import type { LentWeights, WantedWeights, WeightSource } from './weight-source.js';
 import { streamWeights, type WeightStream } from './weight-stream.js';
 
@@ -72,17 +65,13 @@ type Wanted = Omit<WantedWeights, 'checkpointDigest'> & {
   readonly checkpointDigest: string | undefined;
 };
 
-interface Component {
+interface Component extends SessionWeights {
   readonly arena: WeightArena;
-  /** Runs over its weights wait for each other, and what changes the memory behind them waits for runs. */
-  readonly turns: Turns;
   /** Settles when its session is made. */
   opened: Promise<unknown>;
   /** Resolves when what is lent to it has arrived, and is what it should be. */
   arrival: Promise<void>;
-  /** Resolves when its weights are in place. */
   ready: Promise<unknown>;
-  readonly stages: Stages;
 }
 
 /**
@@ -542,31 +531,12 @@ export class DeviceRuntime implements Runtime {
     const lent = this.#lent;
     if (!lent) throw new Error(`${arena.component}: expected its lender`);
     await inSpan(`keeper ${arena.component}`, () => unlessAborted(lent.loaded(arena.component), signal));
-    const difference = await inSpan(`probe ${arena.component}`, () => this.#differenceIn(arena));
+    const difference = await inSpan(`probe ${arena.component}`, () => differenceIn(arena, this.#transfers));
     if (difference !== undefined) {
       lent.giveBack(arena.component, true);
       throw new Error(`${arena.component}: what is lent is not what its digest says ${difference}`);
     }
     arena.arrived();
-  }
-
-  /** Compares some of what is lent with the files, at other places each time. @returns where it is something else */
-  async #differenceIn(arena: WeightArena): Promise<string | undefined> {
-    const files = new Map<string, FileHandle>();
-    try {
-      for (const { file, fileOffset, arenaOffset, length } of probesOf(arena.plan)) {
-        const handle = files.get(file) ?? (await open(file, 'r'));
-        files.set(file, handle);
-        const expected = Buffer.alloc(length);
-        await handle.read(expected, 0, length, fileOffset);
-        const there = await this.#transfers.toHost(arena.address + BigInt(arenaOffset), length);
-        if (Buffer.compare(expected, there) !== 0)
-          return `[file=${file}, offset=${fileOffset}, bytes=${length}]`;
-      }
-      return undefined;
-    } finally {
-      for (const handle of files.values()) await handle.close();
-    }
   }
 
   /** Takes memory of our own for all that has not arrived; what has arrived stays, its memory is good without its lender. */
@@ -623,217 +593,6 @@ function damaged(component: string, device: string): DeviceLost {
   return new DeviceLost(
     `the weights of ${component} in the memory of ${device} are not what its files have; a new engine streams them again: if it happens again, check the memory (\`nvidia-smi -q -d ECC\`)`,
   );
-}
-
-/** So many places of a component are compared, of so many bytes each. */
-const PROBES = 12;
-const PROBE_BYTES = 4096;
-
-/** One place somewhere in each of as many parts of equal size. */
-function probesOf(plan: readonly CopyRun[]): CopyRun[] {
-  const total = plan.reduce((sum, { length }) => sum + length, 0);
-  const part = total / PROBES;
-  return Array.from({ length: total === 0 ? 0 : PROBES }, (_, index) => {
-    let at = Math.floor(index * part) + randomInt(Math.max(1, Math.floor(part)));
-    const run = plan.find(({ length }) => {
-      if (at < length) return true;
-      at -= length;
-      return false;
-    }) as CopyRun;
-    const offset = Math.max(0, Math.min(at, run.length - PROBE_BYTES));
-    return {
-      file: run.file,
-      fileOffset: run.fileOffset + offset,
-      arenaOffset: run.arenaOffset + offset,
-      length: Math.min(PROBE_BYTES, run.length),
-    };
-  });
-}
-
-class DeviceSession implements Session {
-  constructor(
-    private readonly name: string,
-    private readonly session: OrtSession,
-    private readonly component: Component,
-    private readonly runtime: DeviceRuntime,
-  ) {}
-
-  /** Runs of one session wait for each other. */
-  get #turns(): Turns {
-    return this.component.turns;
-  }
-
-  async ready(): Promise<void> {
-    await this.component.stages.begun;
-  }
-
-  async run(inputs: Inputs, signal?: AbortSignal): Promise<Record<string, HeldTensor>> {
-    const { stages } = this.component;
-    const options = { waits: stages.areSeveral, signal };
-    const run = () => this.#run(inputs, options);
-    for (;;) {
-      await this.ready();
-      try {
-        return await this.#turns.take(() => this.runtime.guarded(() => this.runtime.withRoom(run)));
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (!stages.progress.isFailed) throw error;
-        // Others may come in the place of those that did not.
-        await this.component.ready;
-      }
-    }
-  }
-
-  async warmUp(inputs: () => Promise<Inputs>): Promise<void> {
-    const warmUp = () => inSpan(`warm-up ${this.name}`, async () => this.#run(await inputs(), {}));
-    releaseAll(await this.#turns.take(() => this.runtime.guarded(warmUp)));
-  }
-
-  /** Resolves when no run is under way. */
-  settled(): Promise<void> {
-    return this.#turns.over();
-  }
-
-  /** No run may be under way. */
-  shrink(): Promise<void> {
-    return this.session.shrink();
-  }
-
-  close(): Promise<void> {
-    return this.session.close();
-  }
-
-  async #run(inputs: Inputs, options: OrtRunOptions): Promise<Record<string, HeldTensor>> {
-    // Arrays are held as long as values stand for them.
-    const borrowed: { value: bigint; tensor: Tensor }[] = [];
-    try {
-      const values = new Map<string, bigint>();
-      for (const [name, tensor] of Object.entries(inputs)) {
-        if (tensor instanceof DeviceTensor) {
-          values.set(name, tensor.value);
-          continue;
-        }
-        const here = 'read' in tensor ? await tensor.read() : tensor;
-        const value = this.runtime.borrow(here);
-        borrowed.push({ value, tensor: here });
-        values.set(name, value);
-      }
-      const outputs = await this.session.run(values, options);
-      return Object.fromEntries([...outputs].map(([name, tensor]) => [name, this.runtime.adopt(tensor)]));
-    } finally {
-      for (const { value } of borrowed) this.runtime.giveBack(value);
-    }
-  }
-}
-
-class DeviceTensor implements HeldTensor {
-  constructor(
-    private readonly tensor: OrtTensor,
-    private readonly transfers: Transfers,
-    private readonly runtime: DeviceRuntime,
-    private readonly free: () => void,
-  ) {}
-
-  get dims(): readonly number[] {
-    return this.tensor.dims;
-  }
-
-  get value(): bigint {
-    return this.tensor.value;
-  }
-
-  async read(): Promise<Tensor> {
-    const { type, dims, address, byteLength } = this.tensor;
-    const bytes = await this.runtime.guarded(() => this.transfers.toHost(address, byteLength));
-    switch (type) {
-      case 'float32':
-        return { type, dims, data: new Float32Array(bytes.buffer) };
-      case 'int64':
-        return { type, dims, data: new BigInt64Array(bytes.buffer) };
-      case 'uint8':
-        return { type, dims, data: bytes };
-      default:
-        throw new Error(`expected a tensor of float32, int64 or uint8, got ${type}`);
-    }
-  }
-
-  reshaped(dims: readonly number[]): HeldTensor {
-    return this.runtime.reshape(this.tensor, dims);
-  }
-
-  release(): void {
-    this.free();
-  }
-}
-
-/** Small copies between the process's memory and the device's, one at a time. */
-class Transfers {
-  readonly #stream: CudaStream;
-  readonly #turns = new Turns();
-  #pinned: PinnedBuffer | undefined;
-
-  constructor(private readonly driver: CudaDriver) {
-    this.#stream = driver.createStream();
-  }
-
-  async toHost(address: bigint, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
-    if (byteLength === 0) return new Uint8Array();
-    return this.#turns.take(async () => {
-      const pinned = this.#room(byteLength);
-      this.#stream.copyToHost(pinned.address, address, byteLength);
-      await this.#done();
-      return pinned.bytes.slice(0, byteLength);
-    });
-  }
-
-  /** @param data an empty array has an address too */
-  async toDevice(data: Tensor['data']): Promise<DeviceBuffer> {
-    if (data.byteLength === 0) return this.driver.allocate(1);
-    return this.#turns.take(async () => {
-      const pinned = this.#room(data.byteLength);
-      pinned.bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      const buffer = this.driver.allocate(data.byteLength);
-      try {
-        this.#stream.copyToDevice(buffer.address, pinned.address, data.byteLength);
-        await this.#done();
-      } catch (error) {
-        buffer.close();
-        throw error;
-      }
-      return buffer;
-    });
-  }
-
-  /** Gives back what is had again when it is needed. */
-  async rest(): Promise<void> {
-    await this.#turns.take(async () => {
-      this.#pinned?.close();
-      this.#pinned = undefined;
-    });
-  }
-
-  close(): void {
-    this.#pinned?.close();
-    this.#stream.close();
-  }
-
-  async #done(): Promise<void> {
-    const event = this.driver.createEvent();
-    try {
-      this.#stream.record(event);
-      await event.done();
-    } finally {
-      event.close();
-    }
-  }
-
-  #room(byteLength: number): PinnedBuffer {
-    if (this.#pinned && this.#pinned.bytes.byteLength >= byteLength) return this.#pinned;
-    this.#pinned?.close();
-    this.#pinned = undefined;
-    this.#pinned = this.driver.allocatePinned(byteLength);
-    return this.#pinned;
-  }
 }
 
 function weightIn(
