@@ -19,7 +19,7 @@ import {
 import { kernelsModule } from '../src/gpu/runtime/cuda/cuda-kernels.js';
 import { KERNELS_SOURCE_SHA256 } from '../src/gpu/runtime/cuda/kernels-fatbin.js';
 import { bytesAt } from '../src/gpu/runtime/cuda/native.js';
-import { Ort, type OrtSession } from '../src/gpu/runtime/cuda/ort.js';
+import { LEAST_GRAPH, Ort, type OrtSession } from '../src/gpu/runtime/cuda/ort.js';
 import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import { packageRoot } from '../src/package-root.js';
 import { TINY_KLEIN } from './support/references.js';
@@ -187,6 +187,13 @@ describe('operators of our own', () => {
       (error: unknown) => error instanceof EngineCrashed && /no kernels for this one/.test(error.message),
     );
     ort.close();
+  });
+
+  test('the least graph is the one that the builder writes', () => {
+    const builder = new GraphBuilder('nothing', { folder: '', tensors: new Map() }, 'float32');
+    const x = builder.input('x', 'float32', ['n']);
+    builder.output('y', 'float32', ['n'], builder.op('Identity', [x]));
+    assert.deepEqual(LEAST_GRAPH, Buffer.from(builder.finish().bytes));
   });
 
   test("GPUs' kernels are compiled from the source that is here", async () => {

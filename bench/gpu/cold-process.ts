@@ -3,7 +3,7 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { writeFile } from 'node:fs/promises';
-import { openRuntime } from '../../src/gpu/runtime/open-runtime.js';
+import { openRuntime, startDevice } from '../../src/gpu/runtime/open-runtime.js';
 import { SPANS, type Span } from '../../src/gpu/spans.js';
 import type { Lab } from './lab.js';
 import type { Start } from './results.js';
@@ -15,13 +15,14 @@ subscribe(SPANS, (span) => spans.push(span as Span));
 
 // In the order of the engine's own main.ts.
 const { checkpoint, device, threads, cacheFolder } = lab;
-const opening = openRuntime({ device, threads, cacheFolder });
+const start = await startDevice(lab);
+const opening = openRuntime({ device, threads, cacheFolder, start });
 opening.catch(() => {});
 const { loadPipeline } = await import('../../src/gpu/engine/pipeline.js');
 const { itemsOf, MODEL, QUIET } = await import('./lab.js');
 spans.push({ name: 'modules', from: spans[0]?.to ?? 0, to: performance.now() });
 const pipeline = await loadPipeline({ checkpoint, model: MODEL, device, threads, cacheFolder }, opening);
 await pipeline.render(itemsOf(size, 1), QUIET);
-const start: Start = { size, firstPictureMs: performance.now(), spans };
-await writeFile(file, JSON.stringify(start));
+const told: Start = { size, firstPictureMs: performance.now(), spans };
+await writeFile(file, JSON.stringify(told));
 await pipeline.close();

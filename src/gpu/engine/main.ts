@@ -3,15 +3,18 @@
  * and renders what its parent asks for. It ends when its standard input does: its parent is gone. One that is made to
  * be captured (see `../snapshot`) ends with the connection that woke it instead.
  */
-import { openRuntime } from '../runtime/open-runtime.js';
+import { openRuntime, startDevice } from '../runtime/open-runtime.js';
 import type { Device } from '../runtime/session.js';
-import { EngineArguments } from './arguments.js';
 
-const options = EngineArguments.parse(JSON.parse(process.argv[2] ?? 'null'));
-// A GPU comes up on threads of its own, while the rest of this program is still being read.
+const told: unknown = JSON.parse(process.argv[2] ?? 'null');
+// Before what it is told can be checked: that takes longer to read than the rest of a GPU's start.
+const start = await startDevice(told);
+
+const { EngineArguments } = await import('./arguments.js');
+const options = EngineArguments.parse(told);
 const keeper =
   options.device === 'cpu' ? undefined : (await import('./engine-keeper.js')).engineKeeper(options);
-const opening = openRuntime({ ...options, ...keeper });
+const opening = openRuntime({ ...options, ...keeper, start });
 opening.catch(() => {});
 
 const { runEngine } = await import('./run-engine.js');

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 
 /** The onnxruntime-node that this package brings along: its folder. */
 function packageFolder(): string {
@@ -12,7 +11,10 @@ function packageFolder(): string {
 /** The version of ONNX Runtime that engines run. */
 export function onnxruntimeVersion(): string {
   const manifest = readFileSync(join(packageFolder(), 'package.json'), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(manifest)).version;
+  // Not by zod: it takes longer to read than a GPU's libraries, which wait for this.
+  const { version } = JSON.parse(manifest) as { readonly version?: unknown };
+  if (typeof version !== 'string') throw new Error(`expected a version in ${packageFolder()}/package.json`);
+  return version;
 }
 
 /** The shared library of ONNX Runtime, with its whole C API. */

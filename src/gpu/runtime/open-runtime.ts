@@ -1,4 +1,5 @@
 import { inSpan } from '../spans.js';
+import type { CudaStart } from './cuda/cuda-start.js';
 import type { WeightSource } from './cuda/weight-source.js';
 import type { Device, Runtime } from './session.js';
 import type { WeightOptions } from './weight-options.js';
@@ -14,6 +15,22 @@ export interface RuntimeOptions {
   readonly source?: WeightSource | undefined;
   /** Told why weights are streamed though there is a source. */
   readonly onFallback?: (reason: unknown) => void;
+  /** What `startDevice` began for the same device. Default: it begins now. */
+  readonly start?: CudaStart | undefined;
+}
+
+/**
+ * Lets a GPU come up while the rest of this program is still being read, which takes as long. Whoever opens the runtime
+ * is told what goes wrong.
+ * @param told what the device and the cache's folder are taken from, if they are there: it is not checked here
+ * @returns undefined for any other device
+ */
+export async function startDevice(told: unknown): Promise<CudaStart | undefined> {
+  const { device, cacheFolder } = (told ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof device !== 'string' || typeof cacheFolder !== 'string') return undefined;
+  if (!device.startsWith(CUDA)) return undefined;
+  const { startCuda } = await import('./cuda/cuda-start.js');
+  return startCuda({ index: Number(device.slice(CUDA.length)), cacheFolder });
 }
 
 /**
@@ -24,23 +41,17 @@ export function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   return inSpan('device', () => open(options));
 }
 
-async function open({
-  device,
-  threads,
-  cacheFolder,
-  weights,
-  source,
-  onFallback,
-}: RuntimeOptions): Promise<Runtime> {
-  if (device === 'cpu') {
+const CUDA = 'cuda:';
+
+async function open({ weights, source, onFallback, ...options }: RuntimeOptions): Promise<Runtime> {
+  const start = options.start ?? (await startDevice(options));
+  if (!start) {
     const { openCpuRuntime } = await import('./onnxruntime-cpu.js');
-    return openCpuRuntime(threads);
+    return openCpuRuntime(options.threads);
   }
   const { openCudaRuntime } = await import('./cuda/cuda-runtime.js');
-  const index = Number(device.slice('cuda:'.length));
   return openCudaRuntime({
-    index,
-    cacheFolder,
+    start,
     ...weights,
     ...(source && { source }),
     ...(onFallback && { onFallback }),

@@ -131,6 +131,15 @@ export async function openCudaDriver({
   return new KoffiCudaDriver(functions, facts, handle, context[0] ?? 0n);
 }
 
+/** Lets the driver begin on a thread of its own, for whoever opens it later; who is told what goes wrong. */
+export function beginCuda(): void {
+  try {
+    callAsync(readFunctions(loadCuda()).cuInit, 0).catch(() => {});
+  } catch {
+    // There is no driver.
+  }
+}
+
 /** What the driver says of itself, before it has done anything. @throws DeviceLost where there is none */
 export function readDriver(): Pick<DeviceFacts, 'cudaVersion' | 'driverVersion'> {
   const cudaVersion = readCudaVersion(readFunctions(loadCuda()));

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { onnxruntimeVersion } from '../onnxruntime-library.js';
 import { hasCheckpoints } from './checkpoint.js';
 import { compareVersions, readDevice, readDriver } from './cuda-driver.js';
-import { computeTypes, LEAST_CUDA } from './cuda-runtime.js';
+import { computeTypes } from './cuda-runtime.js';
+import { LEAST_CUDA } from './cuda-start.js';
 import type { DeviceFacts } from './driver.js';
 import { findProvider, PROVIDER_LIBRARIES, providerFolders } from './provider-libraries.js';
 

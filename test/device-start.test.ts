@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { DeviceLost } from '../src/contract/errors.js';
+import { openRuntime, startDevice } from '../src/gpu/runtime/open-runtime.js';
+import { packageRoot } from '../src/package-root.js';
+import { scratchFolder } from './support/scratch.js';
+
+const cacheFolder = scratchFolder();
+
+/** The packages that a compiled module of ours is not read without. */
+function packagesOf(file: string, seen = new Set<string>()): Set<string> {
+  const packages = new Set<string>();
+  if (seen.has(file)) return packages;
+  seen.add(file);
+  const code = readFileSync(file, 'utf8');
+  for (const [, name = ''] of code.matchAll(/^(?:import|export) (?:[^'";]*? from )?'([^']+)'/gm)) {
+    if (!name.startsWith('.')) packages.add(name);
+    else for (const each of packagesOf(resolve(dirname(file), name), seen)) packages.add(each);
+  }
+  return packages;
+}
+
+test('a GPU begins before anything is read that takes longer than its own calls', () => {
+  for (const module of ['engine/main', 'keeper/main', 'runtime/cuda/cuda-start']) {
+    const packages = packagesOf(join(packageRoot(), 'dist', 'src', 'gpu', `${module}.js`));
+    const others = [...packages].filter((name) => !name.startsWith('node:') && name !== 'koffi');
+    assert.deepEqual(others, [], module);
+  }
+  // So it would be told.
+  assert.ok(packagesOf(join(packageRoot(), 'dist', 'src', 'gpu', 'engine', 'arguments.js')).has('zod'));
+});
+
+test('nothing begins for another device, or for what is no request at all', async () => {
+  for (const told of [
+    { device: 'cpu', cacheFolder: '/' },
+    { device: 'cuda:0' },
+    { device: 7 },
+    null,
+    'cuda:0',
+  ]) {
+    assert.equal(await startDevice(told), undefined, JSON.stringify(told));
+  }
+});
+
+test('what a GPU begins with and has not got is told to whoever opens its runtime', async () => {
+  // No machine has so many.
+  const device = 'cuda:999';
+  const start = await startDevice({ device, cacheFolder });
+  assert.ok(start);
+  await Promise.allSettled([start.driver, start.ort]);
+  await assert.rejects(openRuntime({ device, threads: 1, cacheFolder, start }), DeviceLost);
+});
