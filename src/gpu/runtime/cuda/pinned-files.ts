@@ -45,7 +45,7 @@ export class PinnedFiles {
       signal?.throwIfAborted();
       try {
         const pinned = (await this.find(file)) ?? (await this.#open(file));
-        while (pinned?.pinMore(this.driver, this.#pieceBytes)) {
+        while (pinned?.pinMore(this.driver)) {
           await turn();
           signal?.throwIfAborted();
         }
@@ -93,7 +93,7 @@ export class PinnedFiles {
     try {
       const path = copy?.path ?? (liesInMemory(file) ? file : undefined);
       if (path === undefined) return undefined;
-      const pinned = new PinnedFile(stamp, mapFile(path), copy);
+      const pinned = new PinnedFile(stamp, mapFile(path), copy, this.#pieceBytes);
       this.#files.set(file, pinned);
       return pinned;
     } catch (error) {
@@ -106,7 +106,6 @@ export class PinnedFiles {
 /** A file of which the beginning, or all of it, is pinned. */
 export class PinnedFile {
   readonly #pieces: (AddressRange & { close(): void })[] = [];
-  #pieceBytes = 0;
   #usedAt = performance.now();
 
   constructor(
@@ -114,6 +113,7 @@ export class PinnedFile {
     readonly stamp: string,
     private readonly mapped: MappedFile,
     private readonly copy: CachedFile | undefined,
+    private readonly pieceBytes: number,
   ) {}
 
   get idleMs(): number {
@@ -131,17 +131,16 @@ export class PinnedFile {
 
   /** Where that byte of the file lies pinned, and how many from there on are so in one piece. */
   at(offset: number): AddressRange | undefined {
-    const piece = this.#pieces[Math.floor(offset / this.#pieceBytes)];
+    const piece = this.#pieces[Math.floor(offset / this.pieceBytes)];
     if (!piece) return undefined;
-    const skip = offset % this.#pieceBytes;
+    const skip = offset % this.pieceBytes;
     return { address: piece.address + BigInt(skip), bytes: piece.bytes - skip };
   }
 
   /** Pins the next piece. @returns whether there are more */
-  pinMore(driver: CudaDriver, pieceBytes: number): boolean {
-    this.#pieceBytes = pieceBytes;
-    const from = this.#pieces.length * pieceBytes;
-    const bytes = Math.min(pieceBytes, this.mapped.bytes - from);
+  pinMore(driver: CudaDriver): boolean {
+    const from = this.#pieces.length * this.pieceBytes;
+    const bytes = Math.min(this.pieceBytes, this.mapped.bytes - from);
     if (bytes <= 0) return false;
     const range = { address: this.mapped.address + BigInt(from), bytes };
     this.#pieces.push({ ...range, close: driver.pin(range) });
