@@ -582,6 +582,52 @@ test('settings that can not work are refused', async () => {
   all.end();
 });
 
+describe('a large buffer', () => {
+  const MIB = 2 ** 20;
+
+  test('is taken in pieces, while the first ones are in use', async () => {
+    const all = await scene({ transformer: [40 * MIB] });
+    await streamWeights(all.driver, all.arenas).done;
+    expectAllInPlace(all);
+    const taken = all.driver.log.flatMap((line) => /^allocatePinned bytes=(\d+)$/.exec(line)?.[1] ?? []);
+    assert.equal(Number(taken[0]), 8 * MIB);
+    assert.ok(
+      taken.every((bytes) => Number(bytes) <= 8 * MIB),
+      String(taken),
+    );
+    assert.ok(all.driver.peakPinnedBytes <= 42 * MIB);
+    all.end();
+  });
+
+  test('of which a later piece can not be had fails the stream; the rest comes the next time', async () => {
+    const all = await scene({ transformer: [40 * MIB] }, { pace: 'held' });
+    all.driver.failOnce('allocatePinned', { after: 1 });
+    const { done } = streamWeights(all.driver, all.arenas);
+    const failed = assert.rejects(done, OutOfMemory);
+    await until(() => all.driver.log.filter((line) => line.startsWith('allocatePinned')).length === 2);
+    all.driver.letGo();
+    await failed;
+    await streamWeights(all.driver, all.arenas).done;
+    expectAllInPlace(all);
+    all.end();
+  });
+
+  test('is taken no further once the stream is cancelled, and given back', async () => {
+    const all = await scene({ transformer: [40 * MIB] }, { pace: 'held' });
+    const stop = new AbortController();
+    const { done } = streamWeights(all.driver, all.arenas, { signal: stop.signal });
+    const failed = assert.rejects(done, /not wanted/);
+    await until(() => all.driver.peakPinnedBytes > 0);
+    stop.abort(new Error('not wanted'));
+    const { peakPinnedBytes } = all.driver;
+    all.driver.letGo();
+    await failed;
+    await turn();
+    assert.equal(all.driver.peakPinnedBytes, peakPinnedBytes);
+    all.end();
+  });
+});
+
 describe('what is pinned where it lies', () => {
   const memory = memoryFolder();
   const skip = memory === undefined && 'this machine has no shared memory';
