@@ -178,11 +178,36 @@ describe('weights that come again', () => {
     await pipeline.close();
   });
 
+  /** As where another process fills it, from a slow disk. */
+  function slowCache(): { cache: HostCache; asked: () => number } {
+    let asked = 0;
+    const keep = (_: unknown, { signal }: EnsureOptions) => {
+      asked++;
+      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    };
+    return { cache: { keep, find: async () => undefined } as unknown as HostCache, asked: () => asked };
+  }
+
+  test('are copied once, whoever asks for that, and no longer than the runtime lives', async () => {
+    const { cache, asked } = slowCache();
+    const pipeline = await pipelineOf(
+      TINY_KLEIN,
+      memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),
+    );
+    await pipeline.loaded();
+    await pipeline.release();
+    const first = assert.rejects(pipeline.prepareResume(), /wanted again/);
+    const second = assert.rejects(pipeline.prepareResume(), /wanted again/);
+    await pipeline.resume();
+    await Promise.all([first, second]);
+    const keeping = assert.rejects(pipeline.keepWeights(), /the runtime was closed/);
+    assert.equal(asked(), 1);
+    await pipeline.close();
+    await keeping;
+  });
+
   test('do not wait for others that are copied meanwhile', async () => {
-    // As where another process fills the cache, from a slow disk.
-    const keep = (_: unknown, { signal }: EnsureOptions) =>
-      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
-    const cache = { keep, find: async () => undefined } as unknown as HostCache;
+    const { cache } = slowCache();
     const pipeline = await pipelineOf(
       TINY_KLEIN,
       memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { InvalidRequest, OutOfMemory } from '../../contract/errors.js';
 import { fileStamps } from '../checkpoint/file-stamps.js';
+import { BackgroundWork } from '../runtime/cuda/background-work.js';
 import { type CudaDriver, roundUp } from '../runtime/cuda/driver.js';
 import type { HostCache } from '../runtime/cuda/host-cache.js';
 import { PinnedFiles } from '../runtime/cuda/pinned-files.js';
@@ -96,8 +97,7 @@ export class Holdings {
   readonly #pinned: PinnedFiles;
   /** Of what was let go for others' sake: it may be wanted again. */
   readonly #toPin = new Set<string>();
-  #stopPinning = new AbortController();
-  #pinning: Promise<void> | undefined;
+  readonly #pinning = new BackgroundWork<void>();
   #uses = 0;
   readonly #listeners = new Set<(holding: Holding) => void>();
   #onPlaced: (holding: Holding) => void = () => {};
@@ -183,14 +183,14 @@ export class Holdings {
   /** Lets go what nobody maps. @returns how many bytes that frees */
   makeRoom(): number {
     const freed = this.#evictUntil(Number.POSITIVE_INFINITY);
-    void this.#pin();
+    this.#pin();
     return freed;
   }
 
   /** Lets go what nobody has mapped for so long: it would keep others from the room that it takes. */
   evictIdle(idleMs: number): void {
     this.#evictUntil(Number.POSITIVE_INFINITY, { idleMs });
-    if (!this.#isStreaming && !this.#pinning) this.#pinned.releaseUnused(idleMs);
+    if (!this.#isStreaming && !this.#pinning.isRunning) this.#pinned.releaseUnused(idleMs);
   }
 
   /**
@@ -307,28 +307,21 @@ export class Holdings {
   }
 
   /** What was let go comes sooner when it is wanted again. Until a stream begins, and again when it has ended. */
-  async #pin(): Promise<void> {
-    if (this.#isStreaming || this.#pinning || this.#toPin.size === 0) return;
-    this.#stopPinning = new AbortController();
-    const files = [...this.#toPin];
-    const pinning = this.#pinned.pin(files, { signal: this.#stopPinning.signal });
-    // Who needs the device hears what is wrong with it.
-    this.#pinning = pinning.then(
-      (reasons) => {
-        for (const file of files) this.#toPin.delete(file);
-        if (reasons.length > 0) this.options.onUnpinned?.(reasons);
-      },
-      () => {},
-    );
-    await this.#pinning;
-    this.#pinning = undefined;
+  #pin(): void {
+    if (this.#isStreaming || this.#toPin.size === 0) return;
+    // Where the device fails, who needs it hears of that.
+    void this.#pinning.begin(async (signal) => {
+      const files = [...this.#toPin];
+      const reasons = await this.#pinned.pin(files, { signal });
+      for (const file of files) this.#toPin.delete(file);
+      if (reasons.length > 0) this.options.onUnpinned?.(reasons);
+    });
   }
 
   async #stream(): Promise<void> {
     if (this.#isStreaming) return;
     this.#isStreaming = true;
-    this.#stopPinning.abort(new Error('weights are to be streamed'));
-    await this.#pinning;
+    await this.#pinning.stop('weights are to be streamed');
     try {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting;
@@ -341,7 +334,7 @@ export class Holdings {
     } finally {
       this.#isStreaming = false;
     }
-    void this.#pin();
+    this.#pin();
   }
 
   async #streamAll(batch: readonly Holding[]): Promise<void> {

@@ -22,6 +22,7 @@ import type {
   Session,
   Tensor,
 } from '../session.js';
+import { BackgroundWork } from './background-work.js';
 import { DeviceSession, type SessionWeights } from './device-session.js';
 import { DeviceTensor } from './device-tensor.js';
 import { type CudaDriver, type PhysicalMemory, roundUp } from './driver.js';
@@ -85,11 +86,9 @@ export class DeviceRuntime implements Runtime {
   readonly #transfers: Transfers;
   /** Files of all weights. */
   readonly #files = new Set<string>();
-  #stopKeeping = new AbortController();
-  #keeping: Promise<readonly string[]> = Promise.resolve([]);
+  readonly #keeping = new BackgroundWork<readonly string[]>();
   readonly #pinned: PinnedFiles;
-  #stopPinning = new AbortController();
-  #pinning: Promise<readonly string[]> = Promise.resolve([]);
+  readonly #preparing = new BackgroundWork<readonly string[]>();
   /** Whose weights were released that were not lent. */
   #streamedAgain: WeightArena[] = [];
   #stopStreaming = new AbortController();
@@ -163,9 +162,8 @@ export class DeviceRuntime implements Runtime {
 
   keepWeights(): Promise<readonly string[]> {
     const { cache } = this.options;
-    this.#stopKeeping = new AbortController();
-    if (cache) this.#keeping = cache.keep(this.#files, { signal: this.#stopKeeping.signal });
-    return this.#keeping;
+    if (!cache) return Promise.resolve([]);
+    return this.#keeping.begin((signal) => cache.keep(this.#files, { signal }));
   }
 
   lost(): Promise<never> {
@@ -208,7 +206,7 @@ export class DeviceRuntime implements Runtime {
     if (this.#isReleased) return { bytes: 0 };
     this.#isReleased = true;
     const reason = 'the weights were released';
-    await this.#stopKeepingWeights(reason);
+    await this.#keeping.stop(reason);
     await this.#settle(reason);
     const kept = await this.#shrink();
     let bytes = 0;
@@ -227,19 +225,18 @@ export class DeviceRuntime implements Runtime {
 
   prepareResume(): Promise<readonly string[]> {
     if (!this.#isReleased) return Promise.resolve([]);
-    this.#stopPinning = new AbortController();
-    const { signal } = this.#stopPinning;
-    this.#pinning = this.guarded(async () => {
-      const unkept = await unlessAborted(this.keepWeights(), signal);
-      const files = this.#streamedAgain.flatMap(({ plan }) => plan.map(({ file }) => file));
-      return [...unkept, ...(await this.#pinned.pin(files, { signal }))];
-    });
-    return this.#pinning;
+    return this.#preparing.begin((signal) =>
+      this.guarded(async () => {
+        const unkept = await unlessAborted(this.keepWeights(), signal);
+        const files = this.#streamedAgain.flatMap(({ plan }) => plan.map(({ file }) => file));
+        return [...unkept, ...(await this.#pinned.pin(files, { signal }))];
+      }),
+    );
   }
 
   async resume(): Promise<void> {
     if (!this.#isReleased) return;
-    await this.#stopPreparing('the weights are wanted again');
+    await this.#preparing.stop('the weights are wanted again');
     await this.#refuseOtherFiles();
     const arenas = this.#components.map(({ arena }) => arena);
     const lent = await this.#borrow();
@@ -259,8 +256,8 @@ export class DeviceRuntime implements Runtime {
 
   async close(): Promise<void> {
     const reason = 'the runtime was closed';
-    await this.#stopKeepingWeights(reason);
-    await this.#stopPreparing(reason);
+    await this.#keeping.stop(reason);
+    await this.#preparing.stop(reason);
     await this.#settle(reason);
     this.#pinned.release();
     for (const session of this.#sessions) await session.close();
@@ -465,16 +462,6 @@ export class DeviceRuntime implements Runtime {
     );
     const needed = [...places.values()].reduce((sum, length) => sum + length, 0);
     return noRoomFor("the model's weights", needed, this.options.driver.facts, freeBytes, cause);
-  }
-
-  async #stopKeepingWeights(reason: string): Promise<void> {
-    this.#stopKeeping.abort(new Error(reason));
-    await this.#keeping.catch(() => {});
-  }
-
-  async #stopPreparing(reason: string): Promise<void> {
-    this.#stopPinning.abort(new Error(reason));
-    await this.#pinning.catch(() => {});
   }
 
   /** Until nothing reads or writes the arenas any more. */

@@ -74,7 +74,8 @@ export class PinnedFiles {
 
   /** Lets go what nobody has looked for in so long. Nothing may read it any more. */
   releaseUnused(idleMs: number): void {
-    this.release([...this.#files].flatMap(([file, { idleMs: idle }]) => (idle < idleMs ? [] : [file])));
+    const unused = [...this.#files].filter(([, pinned]) => pinned.idleMs >= idleMs);
+    this.release(unused.map(([file]) => file));
   }
 
   /** Lets go what is pinned. Nothing may read it any more. @param files Default: all of them */
@@ -105,7 +106,8 @@ export class PinnedFiles {
 
 /** A file of which the beginning, or all of it, is pinned. */
 export class PinnedFile {
-  readonly #pieces: (AddressRange & { close(): void })[] = [];
+  /** One for each piece. */
+  readonly #unpins: (() => void)[] = [];
   #usedAt = performance.now();
 
   constructor(
@@ -126,30 +128,32 @@ export class PinnedFile {
 
   /** Bytes of its beginning that are pinned. */
   get bytes(): number {
-    return this.#pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+    return Math.min(this.#unpins.length * this.pieceBytes, this.mapped.bytes);
   }
 
   /** Where that byte of the file lies pinned, and how many from there on are so in one piece. */
   at(offset: number): AddressRange | undefined {
-    const piece = this.#pieces[Math.floor(offset / this.pieceBytes)];
-    if (!piece) return undefined;
-    const skip = offset % this.pieceBytes;
-    return { address: piece.address + BigInt(skip), bytes: piece.bytes - skip };
+    return offset < this.bytes ? this.#toBorder(offset) : undefined;
   }
 
   /** Pins the next piece. @returns whether there are more */
   pinMore(driver: CudaDriver): boolean {
-    const from = this.#pieces.length * this.pieceBytes;
-    const bytes = Math.min(this.pieceBytes, this.mapped.bytes - from);
-    if (bytes <= 0) return false;
-    const range = { address: this.mapped.address + BigInt(from), bytes };
-    this.#pieces.push({ ...range, close: driver.pin(range) });
-    return from + bytes < this.mapped.bytes;
+    if (this.bytes < this.mapped.bytes) this.#unpins.push(driver.pin(this.#toBorder(this.bytes)));
+    return this.bytes < this.mapped.bytes;
   }
 
   close(): void {
-    for (const piece of this.#pieces) piece.close();
+    for (const unpin of this.#unpins) unpin();
     this.mapped.close();
     this.copy?.close();
+  }
+
+  /** From that byte of the file on to where its piece ends, pinned or not. */
+  #toBorder(offset: number): AddressRange {
+    const toBorder = this.pieceBytes - (offset % this.pieceBytes);
+    return {
+      address: this.mapped.address + BigInt(offset),
+      bytes: Math.min(toBorder, this.mapped.bytes - offset),
+    };
   }
 }
