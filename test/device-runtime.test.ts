@@ -178,24 +178,23 @@ describe('weights that come again', () => {
     await pipeline.close();
   });
 
-  /** As where another process fills it, from a slow disk. */
-  function slowCache(): { cache: HostCache; asked: () => number } {
+  /** In standby, with a cache that another process fills from a slow disk. @returns how often it was asked for that, too */
+  async function besideSlowCache(): Promise<{ pipeline: Pipeline; asked: () => number }> {
     let asked = 0;
     const keep = (_: unknown, { signal }: EnsureOptions) => {
       asked++;
       return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
     };
-    return { cache: { keep, find: async () => undefined } as unknown as HostCache, asked: () => asked };
+    const cache = { keep, find: async () => undefined } as unknown as HostCache;
+    const runtime = memoryRuntime(new MemoryDriver({ isShared: true }), { cache });
+    const pipeline = await pipelineOf(TINY_KLEIN, runtime);
+    await pipeline.loaded();
+    await pipeline.release();
+    return { pipeline, asked: () => asked };
   }
 
   test('are copied once, whoever asks for that, and no longer than the runtime lives', async () => {
-    const { cache, asked } = slowCache();
-    const pipeline = await pipelineOf(
-      TINY_KLEIN,
-      memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),
-    );
-    await pipeline.loaded();
-    await pipeline.release();
+    const { pipeline, asked } = await besideSlowCache();
     const first = assert.rejects(pipeline.prepareResume(), /wanted again/);
     const second = assert.rejects(pipeline.prepareResume(), /wanted again/);
     await pipeline.resume();
@@ -207,13 +206,7 @@ describe('weights that come again', () => {
   });
 
   test('do not wait for others that are copied meanwhile', async () => {
-    const { cache } = slowCache();
-    const pipeline = await pipelineOf(
-      TINY_KLEIN,
-      memoryRuntime(new MemoryDriver({ isShared: true }), { cache }),
-    );
-    await pipeline.loaded();
-    await pipeline.release();
+    const { pipeline } = await besideSlowCache();
     const ended = assert.rejects(pipeline.prepareResume(), /wanted again/);
     await pipeline.resume();
     await ended;
