@@ -145,10 +145,16 @@ export function expect(isSo: boolean, what: string): void {
   if (!isSo) throw new Error(`expected ${what}`);
 }
 
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+/** @param found what to say where it never holds */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  found?: () => string,
+): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS;
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    if (performance.now() > deadline)
+      throw new Error(`waited in vain until ${what}${found ? `: ${found()}` : ''}`);
     await sleep(2);
   }
 }

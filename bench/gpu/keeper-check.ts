@@ -18,6 +18,7 @@ import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import { FLOAT32 } from '../../src/gpu/graph/graphs.js';
 import type { EngineHost } from '../../src/gpu/host.js';
 import { KeeperSource } from '../../src/gpu/keeper/client.js';
+import { closeDescriptors } from '../../src/gpu/keeper/descriptor-passing.js';
 import { weightsOf } from '../../src/gpu/keeper/plan.js';
 import type { KeeperStats } from '../../src/gpu/keeper/protocol.js';
 import { computeTypes } from '../../src/gpu/runtime/cuda/cuda-runtime.js';
@@ -107,9 +108,10 @@ async function vandalize(driver: CudaDriver): Promise<string> {
   const lent = await source.lend(wanted, driver.facts);
   const [first] = wanted;
   if (!first || !lent) throw new Error('expected a component and a keeper');
-  const pieces = lent
-    .take(first.component)
-    .map(({ descriptor, bytes }) => driver.importDescriptor(descriptor, bytes));
+  const taken = lent.take(first.component);
+  const pieces = taken.map(({ descriptor, bytes }) => driver.importDescriptor(descriptor, bytes));
+  // Each keeps the memory from being free, also when the keeper is gone.
+  closeDescriptors(taken.map(({ descriptor }) => descriptor));
   // An arena of its own would map it to be read only.
   const range = driver.reserve(first.mappedBytes);
   let at = range.address;
@@ -356,7 +358,12 @@ const cases: Record<string, () => Promise<string>> = {
     );
     await until('it has ended', () => !isAlive(pid));
     if (values.dry) return 'it has ended';
-    await until('its memory is back', () => driver.memory().freeBytes > freeAtFirst - 64 * 2 ** 20);
+    const missing = () => freeAtFirst - driver.memory().freeBytes;
+    await until(
+      'its memory is back',
+      () => missing() < 64 * 2 ** 20,
+      () => `${gigabytes(missing())} of it are not`,
+    );
     return `${gigabytes(bytes)} are free again`;
   },
 };
