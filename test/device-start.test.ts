@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { DeviceLost } from '../src/contract/errors.js';
+import { programFile } from '../src/gpu/programs/places.js';
 import { openRuntime, startDevice } from '../src/gpu/runtime/open-runtime.js';
 import { packageRoot } from '../src/package-root.js';
 import { scratchFolder } from './support/scratch.js';
@@ -15,7 +16,9 @@ function packagesOf(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return packages;
   seen.add(file);
   const code = readFileSync(file, 'utf8');
-  for (const [, name = ''] of code.matchAll(/^(?:import|export) (?:[^'";]*? from )?'([^']+)'/gm)) {
+  // What was bundled is named where it begins.
+  for (const [, name = ''] of code.matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)/gm)) packages.add(name);
+  for (const [, name = ''] of code.matchAll(/^(?:import|export) (?:[^'";]*? from )?['"]([^'"]+)['"]/gm)) {
     if (!name.startsWith('.')) packages.add(name);
     else for (const each of packagesOf(resolve(dirname(file), name), seen)) packages.add(each);
   }
@@ -23,13 +26,14 @@ function packagesOf(file: string, seen = new Set<string>()): Set<string> {
 }
 
 test('a GPU begins before anything is read that takes longer than its own calls', () => {
-  for (const module of ['engine/main', 'keeper/main', 'runtime/cuda/cuda-start']) {
-    const packages = packagesOf(join(packageRoot(), 'dist', 'src', 'gpu', `${module}.js`));
+  const cudaStart = join(packageRoot(), 'dist', 'src', 'gpu', 'runtime', 'cuda', 'cuda-start.js');
+  for (const module of [programFile('engine'), programFile('keeper'), cudaStart]) {
+    const packages = packagesOf(module);
     const others = [...packages].filter((name) => !name.startsWith('node:') && name !== 'koffi');
     assert.deepEqual(others, [], module);
   }
   // So it would be told.
-  assert.ok(packagesOf(join(packageRoot(), 'dist', 'src', 'gpu', 'engine', 'arguments.js')).has('zod'));
+  assert.ok(packagesOf(programFile('inputs-worker')).has('@huggingface/tokenizers'));
 });
 
 test('nothing begins for another device, or for what is no request at all', async () => {

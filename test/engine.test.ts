@@ -16,6 +16,7 @@ import type { Preview } from '../src/gpu/engine/preview.js';
 import { EngineMessage } from '../src/gpu/engine/protocol.js';
 import { encodeFrame, readFrames } from '../src/gpu/frames.js';
 import type { EngineHost } from '../src/gpu/host.js';
+import { programFile } from '../src/gpu/programs/places.js';
 import { ENGINE_CACHE, emojiHost, isRunning, smallItem } from './support/engine.js';
 import { EMOJI } from './support/references.js';
 import { until } from './support/waiting.js';
@@ -182,7 +183,7 @@ async function bareEngine(env: NodeJS.ProcessEnv = {}): Promise<{ child: ChildPr
     socket,
     logLevel: 'silent',
   };
-  const main = fileURLToPath(new URL('../src/gpu/engine/main.js', import.meta.url));
+  const main = programFile('engine');
   const child = spawn(process.execPath, [main, JSON.stringify(engineArguments)], {
     stdio: ['pipe', 'ignore', 'inherit'],
     env: { ...process.env, ORT_DISABLE_TELEMETRY: '1', ...env },

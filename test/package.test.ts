@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { temporalProgram } from '../bench/server.js';
+import { PROGRAMS } from '../src/gpu/programs/places.js';
 import { packageRoot } from '../src/package-root.js';
 import { scratchFolder } from './support/scratch.js';
 import { loadSdk } from './support/temporal.js';
@@ -18,6 +19,7 @@ const execute = promisify(execFile);
 const ALLOWED = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
   /^dist\/src\/workflow-bundle\.js$/,
+  /^dist\/src\/gpu\/programs\/part-[A-Z0-9]+\.js$/,
   /^docs\/[a-z-]+\.md$/,
   /^docs\/pictures\/[a-z-]+\.(svg|webp)$/,
   /^models\/emoji\/(NOTICE|README)\.md$/,
@@ -57,11 +59,13 @@ function filesBelow(folder: string): string[] {
     .sort();
 }
 
-/** What is made of each source; building the bundle is over when there is a package. */
+/** What is made of each source; building bundles is over when there is a package. */
 function compiled(): string[] {
-  return filesBelow(join(root, 'src'))
-    .filter((name) => name !== 'workflows/build-bundle.ts')
-    .flatMap((name) => ['.js', '.d.ts'].map((end) => `dist/src/${name.replace(/\.ts$/, end)}`));
+  const ofSources = filesBelow(join(root, 'src'))
+    .filter((name) => !['workflows/build-bundle.ts', 'gpu/programs/build.ts'].includes(name))
+    .flatMap((name) => ['.js', '.d.ts'].map((end) => name.replace(/\.ts$/, end)));
+  const bundled = [...Object.keys(PROGRAMS).map((name) => `${name}.js`), 'LICENCES.txt'];
+  return [...ofSources, ...bundled.map((name) => `gpu/programs/${name}`)].map((name) => `dist/src/${name}`);
 }
 
 let files: string[];

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
 import { FreshProcess } from '../../src/gpu/host/engine-process.js';
 import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
+import { programUrl } from '../../src/gpu/programs/places.js';
 import type { Criu } from '../../src/gpu/snapshot/criu.js';
 import type { EngineDescription } from '../../src/gpu/snapshot/identity.js';
 import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
@@ -16,7 +17,6 @@ import type { Start } from './results.js';
 import { TRACED_FILE, type Traced, TracedSpan } from './traced.js';
 
 const PROGRAM = fileURLToPath(new URL('traced-process.js', import.meta.url));
-const module = (path: string) => new URL(path, import.meta.url).href;
 const PATIENCE_MS = 60_000;
 
 export interface TracedStartOptions {
@@ -40,8 +40,8 @@ export async function tracedKeeperStart(options: TracedStartOptions): Promise<St
   const file = join(cacheFolder, 'spans.jsonl');
   const traced: Traced = {
     file,
-    engine: isDry ? new URL(`file://${DRY_PROGRAMS.engine}`).href : module('../../src/gpu/engine/main.js'),
-    keeper: isDry ? new URL(`file://${dryKeeper().file}`).href : module('../../src/gpu/keeper/main.js'),
+    engine: isDry ? new URL(`file://${DRY_PROGRAMS.engine}`).href : programUrl('engine').href,
+    keeper: isDry ? new URL(`file://${dryKeeper().file}`).href : programUrl('keeper').href,
   };
   await writeFile(join(cacheFolder, TRACED_FILE), JSON.stringify(traced));
   const restoring: Start['spans'] = [];

@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import sharp from 'sharp';
 import { z } from 'zod';
+import { programFile } from '../../src/gpu/programs/places.js';
 import { packageRoot } from '../../src/package-root.js';
 import { startServer } from '../server.js';
 import { meanDifference } from './difference.js';
@@ -25,7 +26,7 @@ const { values } = parseArgs({
 if (values.work === undefined) throw new Error('--work: expected a folder');
 const work = values.work;
 const CLI = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
-const ENGINE = join(packageRoot(), 'dist', 'src', 'gpu', 'engine', 'main.js');
+const ENGINE = programFile('engine');
 /** Of a GPU's half precision to float32, in levels of 255, for a picture of the bundled model. */
 const TOLERATED_LEVELS = 4;
 const PORT = 8791;

@@ -49,7 +49,7 @@ export function enginePids(): number[] {
       try {
         const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'latin1'))?.[1];
         const commandLine = readFileSync(`/proc/${name}/cmdline`, 'latin1');
-        return Number(parent) === process.pid && commandLine.includes('engine/main.js');
+        return Number(parent) === process.pid && commandLine.includes('programs/engine.js');
       } catch {
         // It has just ended.
         return false;

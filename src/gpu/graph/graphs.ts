@@ -97,7 +97,7 @@ async function graphKey(checkpoint: Checkpoint, compute: ComputeTypes): Promise<
   for (const { config, weights } of [textEncoder, transformer, vae]) {
     key.update(JSON.stringify([config, weights.folder, [...weights.tensors]]));
   }
-  const code = fileURLToPath(new URL('.', import.meta.url));
+  const code = fileURLToPath(new URL('../graph/', import.meta.url));
   for (const file of (await readdir(code)).filter((name) => /\.[jt]s$/.test(name)).sort()) {
     key.update(await readFile(join(code, file)));
   }

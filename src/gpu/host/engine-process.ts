@@ -7,7 +7,6 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import {
   DeviceBusy,
@@ -18,9 +17,10 @@ import {
 } from '../../contract/errors.js';
 import { processFolderName, sweepProcessFolders } from '../../storage/process-folder.js';
 import type { EngineArguments } from '../engine/arguments.js';
+import { programFile } from '../programs/places.js';
 import { oomKills } from './oom-killer.js';
 
-const ENGINE_MAIN = fileURLToPath(new URL('../engine/main.js', import.meta.url));
+const ENGINE_MAIN = programFile('engine');
 /** An engine that was asked to end has nothing to save: it gets this long, then SIGKILL. */
 const STOP_GRACE_MS = 2_000;
 const CONNECT_PAUSE_MS = 3;

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { KeeperArgumentsText } from '../keeper/arguments.js';
 import { KeeperConnection, KeeperOfAnotherVersion } from '../keeper/client.js';
 import type { KeeperPlace } from '../keeper/place.js';
 import type { PreparedCheckpoint } from '../keeper/protocol.js';
+import { programFile } from '../programs/places.js';
 import type { WeightOptions } from '../runtime/weight-options.js';
 import { gpuEnvironment, ownEnvironment } from './engine-process.js';
 
-const KEEPER_MAIN = fileURLToPath(new URL('../keeper/main.js', import.meta.url));
+const KEEPER_MAIN = programFile('keeper');
 /** What a keeper has said before it is forgotten when the next one starts. */
 const MOST_LOG_BYTES = 2 ** 20;
 /** How long nobody has needed a keeper before it ends: longer than a deploy takes, and than engines wait between starts. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { EngineCrashed, EngineStalled } from '../../contract/errors.js';
 import { guards } from '../host/engine-process.js';
+import { programFile } from '../programs/places.js';
 import {
   type GpuFacts,
   HelperReply,
@@ -12,7 +12,7 @@ import {
 } from '../runtime/cuda/checkpoint-protocol.js';
 import { capturedEnvironment } from './identity.js';
 
-const PROGRAM = fileURLToPath(new URL('../runtime/cuda/checkpoint-main.js', import.meta.url));
+const PROGRAM = programFile('checkpoint');
 
 /** The driver said no. */
 export class DriverRefusal extends Error {

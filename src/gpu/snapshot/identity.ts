@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { packageRoot, packageVersion } from '../../package-root.js';
 import { checkpointDigest } from '../checkpoint/digest.js';
+import { programFile } from '../programs/places.js';
 import type { GpuKind } from '../runtime/cuda/gpu-kind.js';
 import type { Device } from '../runtime/session.js';
 import type { WeightOptions } from '../runtime/weight-options.js';
@@ -118,41 +118,22 @@ async function cpuOf(): Promise<SnapshotIdentity['cpu']> {
   return { model: line('model name'), flags: line('flags') };
 }
 
-/** Dependencies whose code an engine loads. */
-const DEPENDENCIES = [
-  'onnxruntime-node',
-  'onnxruntime-common',
-  '@huggingface/jinja',
-  '@huggingface/tokenizers',
-  'koffi',
-  'pino',
-  'zod',
-];
+/** What an engine loads that is not in its bundle. */
+const DEPENDENCIES = ['onnxruntime-node', 'onnxruntime-common', 'koffi'];
 let codeDigest: string | undefined;
 
-/** Of what can't change under a running process. Read at once: one by one, a hundred small files cost a restore 20 ms. */
+/** Of what can't change under a running process. Read at once: one by one, small files cost a restore milliseconds. */
 function digestOfCode(): string {
   codeDigest ??= (() => {
     const hash = createHash('sha256');
-    const source = fileURLToPath(new URL('../..', import.meta.url));
-    for (const folder of ['contract', 'gpu', 'storage']) {
-      for (const file of codeIn(`${source}${folder}`).sort()) {
-        hash.update(`${file.slice(source.length)}\n`).update(readFileSync(file));
-      }
+    const folder = dirname(programFile('engine'));
+    for (const name of readdirSync(folder).sort()) {
+      if (name.endsWith('.js')) hash.update(`${name}\n`).update(readFileSync(join(folder, name)));
     }
     for (const name of DEPENDENCIES) hash.update(`${name}@${versionOf(name)}\n`);
     return hash.digest('hex');
   })();
   return codeDigest;
-}
-
-/** Not by `readdirSync`'s own recursion, which asks again of every file whether it is a folder. */
-function codeIn(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) return codeIn(path);
-    return entry.name.endsWith('.js') ? [path] : [];
-  });
 }
 
 /** The installed version of a package, `none` where there is none. */

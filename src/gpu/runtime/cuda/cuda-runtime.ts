@@ -1,4 +1,5 @@
 import type { ComputeTypes } from '../../graph/graphs.js';
+import { programUrl } from '../../programs/places.js';
 import type { Runtime } from '../session.js';
 import type { WeightOptions } from '../weight-options.js';
 import type { CudaStart } from './cuda-start.js';
@@ -43,7 +44,7 @@ export async function openCudaRuntime({
     driver,
     provider,
     compute: computeTypes(driver.facts),
-    ownKernels: new URL('./cuda-kernels.js', import.meta.url).href,
+    ownKernels: programUrl('cuda-kernels').href,
     threads: SHAPE_THREADS,
     ...(streamBufferBytes !== undefined && { bufferBytes: streamBufferBytes }),
     ...(cache && { cache }),
