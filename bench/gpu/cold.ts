@@ -1,17 +1,7 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { pino } from 'pino';
-import { gpuEnvironment } from '../../src/gpu/host/engine-process.js';
 import { createEngineHost } from '../../src/gpu/host.js';
 import { itemsOf, type Lab, MODEL, milliseconds } from './lab.js';
-import { type ColdStart, Start } from './results.js';
-
-const run = promisify(execFile);
-const PROCESS = fileURLToPath(new URL('cold-process.js', import.meta.url));
+import type { ColdStart } from './results.js';
 
 /** An engine as a worker starts one, to its first picture; then one more picture. */
 export async function coldStart(lab: Lab): Promise<ColdStart> {
@@ -35,19 +25,5 @@ export async function coldStart(lab: Lab): Promise<ColdStart> {
     return { readyMs, firstPictureMs, warmMs };
   } finally {
     await host.close();
-  }
-}
-
-/** The same, but for the socket, in a process that tells its spans. */
-export async function tracedStart(lab: Lab): Promise<Start> {
-  const folder = await mkdtemp(join(tmpdir(), 'tdiff-traced-'));
-  try {
-    const file = join(folder, 'start.json');
-    await run(process.execPath, [PROCESS, JSON.stringify({ lab, file })], {
-      env: { ...process.env, ...gpuEnvironment(lab.cacheFolder) },
-    });
-    return Start.parse(JSON.parse(await readFile(file, 'utf8')));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -35,7 +35,6 @@ import { publishSection } from '../report.js';
 import { makeCheckpoint } from './checkpoints.js';
 import { meanDifference } from './difference.js';
 import { DRY_PROGRAMS, Engines, endEngine, expect, fillDevice, streamedBytes } from './engines.js';
-import { cacheCopy, tracedKeeperStart } from './keeper-timeline.js';
 import { itemsOf, type Lab, MODEL, milliseconds, openLabCheckpoint } from './lab.js';
 import { pinnedPeak } from './limits.js';
 import { outliveSection } from './outlive-tables.js';
@@ -45,6 +44,7 @@ import { REST_MS, sampleStandby, sampleTurns } from './standby-samples.js';
 import { takeAllBut } from './take-memory.js';
 import type { TextOnCpu } from './text-on-cpu.js';
 import { drawTimeline } from './timeline.js';
+import { cacheCopy, tracedStart } from './traced-start.js';
 
 const { values } = parseArgs({
   options: {
@@ -349,7 +349,7 @@ const stages: Record<string, () => Promise<void>> = {
   },
 
   async timeline() {
-    await store.set({ start: await tracedKeeperStart({ engine, engines, criu, size, isDry, log }) });
+    await store.set({ start: await tracedStart({ engine, engines, criu, size, isDry, log }) });
   },
 
   async 'several-sizes'() {

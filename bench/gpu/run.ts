@@ -12,6 +12,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { pino } from 'pino';
 import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import { openPipeline } from '../../src/gpu/engine/pipeline.js';
 import { loadGraphs } from '../../src/gpu/graph/graphs.js';
@@ -20,14 +21,15 @@ import { packageRoot } from '../../src/package-root.js';
 import { publishSection } from '../report.js';
 import { Components, comparePipelines } from './accuracy.js';
 import { makeCheckpoint, python } from './checkpoints.js';
-import { coldStart, tracedStart } from './cold.js';
-import { type Lab, milliseconds, openLabCheckpoint, openLabDriver, openLabRuntime } from './lab.js';
+import { coldStart } from './cold.js';
+import { type Lab, MODEL, milliseconds, openLabCheckpoint, openLabDriver, openLabRuntime } from './lab.js';
 import { pinnedPeak } from './limits.js';
 import { Reference } from './reference.js';
 import { ResultsStore } from './results.js';
 import { measureStreaming } from './streaming.js';
 import { sectionOf } from './tables.js';
 import { drawTimeline } from './timeline.js';
+import { tracedStart } from './traced-start.js';
 import { timeBatch } from './warm.js';
 
 const { values } = parseArgs({
@@ -160,7 +162,9 @@ const stages: Record<string, () => Promise<void>> = {
       cold.push(await coldStart(lab));
       await store.set({ cold });
     }
-    await store.set({ start: await tracedStart(lab) });
+    const { checkpoint, device, cacheFolder, threads } = lab;
+    const engine = { checkpoint, model: MODEL, device, cacheFolder, threads };
+    await store.set({ start: await tracedStart({ engine, size: largest, log: pino({ level: 'silent' }) }) });
   },
   async report() {
     const reference = await referenceIfThere();

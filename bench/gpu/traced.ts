@@ -1,23 +1,27 @@
-import { z } from 'zod';
+/*
+ * What a process that writes down its spans (`traced-process.ts`) and whoever reads them agree on. Nothing is imported
+ * here: it would be read before the process begins what is measured.
+ */
 
-/** In the cache folder of a process that writes down its spans: see `traced-process.ts`. */
+/** In the cache folder of such a process: a `Traced`. */
 export const TRACED_FILE = 'traced.json';
 
-export const Traced = z.object({
-  /** Where spans go. */
-  file: z.string(),
+/** Milliseconds after which what it knows is written, at the latest. */
+export const WRITE_MS = 50;
+
+export interface Traced {
+  /** Where spans go, a line each. */
+  readonly file: string;
   /** Modules that make a process an engine, or a keeper. */
-  engine: z.string(),
-  keeper: z.string(),
-});
-export type Traced = z.infer<typeof Traced>;
+  readonly engine: string;
+  readonly keeper: string;
+}
 
 /** A line of that file. Milliseconds since 1970. */
-export const TracedSpan = z.object({
-  who: z.enum(['engine', 'keeper']),
-  name: z.string(),
-  from: z.number(),
-  to: z.number(),
-  bytes: z.number().exactOptional(),
-});
-export type TracedSpan = z.infer<typeof TracedSpan>;
+export interface TracedSpan {
+  readonly who: 'engine' | 'keeper';
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly bytes?: number;
+}

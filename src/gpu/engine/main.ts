@@ -5,7 +5,9 @@
  */
 import { openRuntime, startDevice } from '../runtime/open-runtime.js';
 import type { Device } from '../runtime/session.js';
+import { tellSpan } from '../spans.js';
 
+const from = performance.now();
 const told: unknown = JSON.parse(process.argv[2] ?? 'null');
 // Before what it is told can be checked: that takes longer to read than the rest of a GPU's start.
 const start = await startDevice(told);
@@ -18,6 +20,7 @@ const opening = openRuntime({ ...options, ...keeper, start });
 opening.catch(() => {});
 
 const { runEngine } = await import('./run-engine.js');
+tellSpan(() => ({ name: 'modules', from, to: performance.now() }));
 await runEngine(options, opening, await exitOf(options.device), keeper?.source);
 
 /** How an engine on that device ends; the CPU's knows nothing of native libraries. */

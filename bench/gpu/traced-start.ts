@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
 import { FreshProcess } from '../../src/gpu/host/engine-process.js';
 import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
@@ -14,27 +16,37 @@ import { openSnapshotStore } from '../../src/gpu/snapshot/store.js';
 import { DRY_PROGRAMS, dryKeeper, type Engines } from './engines.js';
 import { itemsOf } from './lab.js';
 import type { Start } from './results.js';
-import { TRACED_FILE, type Traced, TracedSpan } from './traced.js';
+import { TRACED_FILE, type Traced, type TracedSpan, WRITE_MS } from './traced.js';
 
 const PROGRAM = fileURLToPath(new URL('traced-process.js', import.meta.url));
 const PATIENCE_MS = 60_000;
 
+const TracedLine: z.ZodType<TracedSpan> = z.object({
+  who: z.enum(['engine', 'keeper']),
+  name: z.string(),
+  from: z.number(),
+  to: z.number(),
+  bytes: z.number().exactOptional(),
+});
+
 export interface TracedStartOptions {
   readonly engine: EngineDescription;
-  readonly engines: Engines;
-  /** Where there is none, the engine starts fresh. */
-  readonly criu: Criu | undefined;
   readonly size: number;
-  readonly isDry: boolean;
   readonly log: Logger;
+  /** Whose keeper starts too. Default: there is none. */
+  readonly engines?: Engines;
+  /** What the engine is restored with. Default: it starts fresh. */
+  readonly criu?: Criu | undefined;
+  /** Default: false. */
+  readonly isDry?: boolean;
 }
 
 /**
- * One start as a worker's, of a keeper and an engine that is restored beside it, each telling what it does when. It has
- * a cache folder of its own, so that nobody else is restored from engines that write things down.
+ * One start as a worker's, of an engine, and of a keeper beside it, each telling what it does when. It has a cache
+ * folder of its own, so that nobody else is restored from engines that write things down.
  */
-export async function tracedKeeperStart(options: TracedStartOptions): Promise<Start> {
-  const { engines, criu, size, isDry, log } = options;
+export async function tracedStart(options: TracedStartOptions): Promise<Start> {
+  const { engines, criu, size, isDry = false, log } = options;
   const cacheFolder = await cacheCopy(options.engine.cacheFolder, 'traced');
   const engine = { ...options.engine, cacheFolder };
   const file = join(cacheFolder, 'spans.jsonl');
@@ -63,22 +75,25 @@ export async function tracedKeeperStart(options: TracedStartOptions): Promise<St
   await starter?.create({ replace: true });
 
   const start = async (): Promise<{ began: number; ended: number }> => {
-    await engines.endKeeper();
+    await engines?.endKeeper();
     await writeFile(file, '');
     restoring.length = 0;
     const began = Date.now();
     last = began;
-    const { place } = engines;
+    const place = engines?.place;
     const index = Number(engine.device.slice('cuda:'.length));
     const { checkpoint, model } = engine;
-    const keeper = ensureKeeper({
-      ...{ place, index, logLevel: 'info', prepare: { checkpoint, model, cacheFolder } },
-      program: { file: PROGRAM, rest: isDry ? dryKeeper().rest : [] },
-    });
+    const keeper =
+      place &&
+      ensureKeeper({
+        ...{ place, index, logLevel: 'info', prepare: { checkpoint, model, cacheFolder } },
+        program: { file: PROGRAM, rest: isDry ? dryKeeper().rest : [] },
+      });
+    const atKeeper = place && { keeper: place.socket };
     const process = starter
-      ? (await starter.restore({ keeper: place.socket })).process
+      ? (await starter.restore({ ...atKeeper })).process
       : await FreshProcess.spawn({
-          arguments: { ...engine, keeper: place.socket, logLevel: 'warn' },
+          arguments: { ...engine, ...atKeeper, logLevel: 'warn' },
           program: PROGRAM,
           log,
         });
@@ -86,14 +101,15 @@ export async function tracedKeeperStart(options: TracedStartOptions): Promise<St
       const connection = await EngineConnection.greet(process, performance.now() + PATIENCE_MS, {
         ...{ stallMs: PATIENCE_MS, cancelGraceMs: PATIENCE_MS, onLost: () => {} },
       });
-      stage('greeting');
+      if (starter) stage('greeting');
       await connection.render({ items: itemsOf(size, 1) });
       const ended = Date.now();
       await keeper;
+      await sleep(2 * WRITE_MS);
       return { began, ended };
     } finally {
       await process.kill();
-      await engines.endKeeper();
+      await engines?.endKeeper();
     }
   };
   // The first restore reads and checks what later ones know.
@@ -102,7 +118,7 @@ export async function tracedKeeperStart(options: TracedStartOptions): Promise<St
   const told = readFileSync(file, 'utf8')
     .split('\n')
     .filter(Boolean)
-    .map((line) => TracedSpan.parse(JSON.parse(line)));
+    .map((line) => TracedLine.parse(JSON.parse(line)));
   const spans = told
     .map(({ who, ...span }) => ({ ...span, name: rowedName({ who, ...span }) }))
     .concat(restoring)
