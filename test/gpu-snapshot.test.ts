@@ -54,6 +54,7 @@ describe('the helper that makes the driver’s checkpoint calls', () => {
       const facts = await helper.device(1);
       assert.equal(facts.name, 'a GPU');
       assert.equal(facts.index, 1);
+      await helper.prepare();
       assert.equal(await helper.state(7), 'running');
       await Promise.all([helper.lock(7), helper.checkpoint(7, 60_000)]);
       assert.equal(await helper.state(7), 'checkpointed');
@@ -318,6 +319,41 @@ describe('an engine on a GPU that is captured', () => {
       }
       await until('it is remembered', async () => (await store.lastGood(engine)) !== undefined);
     }
+  });
+
+  snapshotTest('restored again, it finds the helper of the last restore, while that lives', async () => {
+    const started = join(scratch, 'helpers');
+    await writeFile(started, '');
+    const pids = async () => (await readFile(started, 'utf8')).split('\n').filter(Boolean).map(Number);
+    const command = ['sh', '-c', `echo $$ >>'${started}' && exec "$@"`, 'sh', ...checkpointProcess()];
+    const made = starter({}, { programs: { engine: ENGINE, helper: command } });
+    const restore = async () => {
+      const restored = await made.restore();
+      try {
+        const connection = await greet(restored);
+        await restored.greeted(connection.hello);
+        const [picture] = await connection.render({ items });
+        assert.ok(picture?.pixels.equals(expected));
+      } finally {
+        await restored.process.kill();
+      }
+      return pids();
+    };
+    const [first] = await restore();
+    assert.ok(first !== undefined && (await isRunning(first)));
+    assert.deepEqual(await restore(), [first]);
+
+    process.kill(first, 'SIGKILL');
+    await until('the helper is gone, and its parent knows', async () => !existsSync(`/proc/${first}`));
+    const [, second] = await restore();
+    assert.ok(second !== undefined && (await isRunning(second)));
+
+    await made.close();
+    assert.equal(await isRunning(second), false);
+    // One that is closed restores, and keeps nothing.
+    const [, , third] = await restore();
+    assert.ok(third !== undefined);
+    await until('the last helper is gone', async () => !(await isRunning(third)));
   });
 
   snapshotTest('restored beside a keeper, it draws with what that one has in memory', async () => {

@@ -250,6 +250,7 @@ class Host implements EngineHost {
     else await this.#process?.kill();
     await this.#starting?.catch(() => {});
     await this.#learning;
+    await this.#starter?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { EngineCrashed, EngineStalled } from '../../contract/errors.js';
 import { guards } from '../host/engine-process.js';
@@ -43,11 +44,13 @@ const LOCK_TIMEOUT_MS = 5_000;
 /**
  * A process beside the host that makes the driver's checkpoint calls: about a quarter of a second after its start it
  * answers. Calls are made one after the other. One that is not answered in time ends it, and every other call with it.
+ * It does not keep this process alive while it has nothing to do.
  */
 export class CheckpointHelper {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
   #end: Error | undefined;
+  #isClosing = false;
   #words = '';
 
   private constructor(private readonly child: ChildProcess) {
@@ -99,11 +102,21 @@ export class CheckpointHelper {
     return this.child.pid;
   }
 
+  /** Whether it makes no calls any more. */
+  get isOver(): boolean {
+    return this.#end !== undefined || this.#hasEnded;
+  }
+
   /** @throws DriverRefusal, EngineStalled, EngineCrashed, as every call here */
   async device(index: number, timeoutMs = CALL_TIMEOUT_MS): Promise<GpuFacts> {
     const { device } = await this.#call({ call: 'device', device: index }, timeoutMs);
     if (!device) throw new EngineCrashed('expected a description of the GPU from the checkpoint helper');
     return device;
+  }
+
+  /** Has it do before what the first of the calls below would wait for. */
+  async prepare(timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
+    await this.#call({ call: 'prepare' }, timeoutMs);
   }
 
   /** @param pid here and below, as this process sees it */
@@ -140,7 +153,9 @@ export class CheckpointHelper {
   /** Ends it, whatever it does. */
   async close(): Promise<void> {
     const { child } = this;
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child.pid === undefined || this.#hasEnded) return;
+    this.#isClosing = true;
+    this.#keepAlive();
     const closed = once(child, 'close');
     child.kill('SIGKILL');
     await closed;
@@ -157,12 +172,28 @@ export class CheckpointHelper {
     try {
       const reply = await new Promise<HelperReply>((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
+        this.#keepAlive();
         this.child.stdin?.write(`${JSON.stringify({ id, ...call })}\n`);
       });
       if (reply.error) throw new DriverRefusal(reply.error.kind, reply.error.message);
       return reply;
     } finally {
       clearTimeout(late);
+      this.#keepAlive();
+    }
+  }
+
+  get #hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** As long as somebody here waits for it. */
+  #keepAlive(): void {
+    const isBusy = this.#waiting.size > 0 || this.#isClosing;
+    const pipes = [this.child.stdin, this.child.stdout, this.child.stderr] as (Socket | null)[];
+    for (const each of [this.child, ...pipes]) {
+      if (isBusy) each?.ref();
+      else each?.unref();
     }
   }
 

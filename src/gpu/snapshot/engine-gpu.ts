@@ -16,7 +16,7 @@ interface Opened {
 
 /** What the driver has done so far; see `CheckpointDriver`. */
 export type ReleaseStage = 'locked' | 'checkpointed';
-export type ReturnStage = 'restored' | 'unlocked';
+export type ReturnStage = 'known' | 'restored' | 'unlocked';
 type OnStage<Stage> = (stage: Stage, pid: number) => Promise<void> | void;
 
 /** The GPU of an engine that is captured or restored, and the helper that makes the driver's calls for it. */
@@ -103,17 +103,30 @@ export class EngineGpu {
       );
     }
     const { caller, number } = await this.#callerFor(pid, deadline);
+    await onStage('known', pid);
     await caller.restore(number, left(deadline), from === uuid ? undefined : { from, to: uuid });
     await onStage('restored', pid);
     await caller.unlock(number, left(deadline));
     await onStage('unlocked', pid);
   }
 
+  /** Whether its helper is there for another engine. */
+  get isReady(): boolean {
+    return this.#helper !== undefined && !this.#helper.isOver && !this.#isClosed;
+  }
+
+  /** After an engine: lets go what was for that one alone. */
+  async rest(): Promise<void> {
+    const inside = this.#inside;
+    this.#inside = undefined;
+    await inside?.close();
+  }
+
   /** Ends the helper. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#helper?.close();
-    await this.#inside?.close();
+    await this.rest();
   }
 
   /**
@@ -138,7 +151,10 @@ export class EngineGpu {
 
   async #open(): Promise<Opened> {
     const helper = await this.#start();
-    return { helper, facts: await helper.device(this.index) };
+    const facts = await helper.device(this.index);
+    // While CRIU is at work. What goes wrong is told to whoever calls next.
+    void helper.prepare().catch(() => {});
+    return { helper, facts };
   }
 
   async #readAhead(images: string): Promise<void> {

@@ -66,7 +66,7 @@ export interface SnapshotPrograms {
   readonly helper?: readonly string[];
 }
 
-/** What is done: CRIU has let the engine go on; its device is restored; CUDA calls go on. */
+/** What is done: CRIU has let the engine go on; the driver knows it; its device is restored; CUDA calls go on. */
 export type RestoreStage = 'running' | ReturnStage;
 
 /** What is looked at of a greeting. */
@@ -98,6 +98,9 @@ const USE_NOTED_EVERY_MS = 60 * 60 * 1000;
 /** Restores engines of one kind, and makes the snapshot that they are restored from. */
 export class SnapshotStarter {
   #criu: Promise<Criu | undefined> | undefined;
+  /** Of the last restore: the next one finds its helper there. */
+  #resting: EngineGpu | undefined;
+  #isClosed = false;
 
   constructor(private readonly options: SnapshotStarterOptions) {}
 
@@ -111,17 +114,18 @@ export class SnapshotStarter {
     const { store, log, mode, engine } = this.options;
     const began = performance.now();
     const criu = await this.#findCriu();
-    const gpu = this.#gpu();
     // What was good last time almost always is: it is restored while it is checked, and asleep until then.
     const last = await store.lastGood(engine);
     if (!last && !(await store.hasAny(engine.model))) throw new Unusable('missing', 'there is none yet');
-    const early = last && (await this.#prepare(criu, last, held));
-    early?.begin();
-    // It is asked once CRIU is done, and takes as long to come up.
+    const gpu = this.#takeGpu();
+    // It is asked once CRIU is done, and takes longer to come up.
     if (last) gpu?.openWith(last.images);
-    let begun: RestoredProcess | undefined = early;
+    let begun: RestoredProcess | undefined;
     let slot: string | undefined;
     try {
+      const early = last && (await this.#prepare(criu, last, held));
+      early?.begin();
+      begun = early;
       const identity = await identityOf(engine, gpu?.kind());
       slot = slotOf(identity);
       const isEarly = last?.slot === slot;
@@ -165,6 +169,18 @@ export class SnapshotStarter {
     });
   }
 
+  /** Ends what was kept for the next restore. Restores may follow; they keep nothing. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#resting?.close();
+  }
+
+  #takeGpu(): EngineGpu | undefined {
+    const resting = this.#resting;
+    this.#resting = undefined;
+    return resting?.isReady ? resting : this.#gpu();
+  }
+
   #gpu(): EngineGpu | undefined {
     const { engine, programs } = this.options;
     const index = gpuIndexOf(engine);
@@ -174,12 +190,15 @@ export class SnapshotStarter {
   /** Sees to it that the process gets its device back before it is woken. */
   #takeDevice(process: RestoredProcess, gpu: EngineGpu, { manifest }: Snapshot): void {
     const { onStage = () => {} } = this.options;
-    // However it ends: a helper has nothing to do without it.
-    void process.ended.then(() => gpu.close());
+    let isDone = false;
+    void process.ended.then(() => (isDone ? undefined : gpu.close()));
     process.takesDevice(async (pid, deadline) => {
       await onStage('running', pid);
       await gpu.giveBack(pid, deadline, manifest.gpu, onStage);
-      void gpu.close();
+      isDone = true;
+      if (this.#isClosed || this.#resting) return void gpu.close();
+      this.#resting = gpu;
+      void gpu.rest();
     });
   }
 
@@ -308,6 +327,8 @@ export class SnapshotStarter {
 
   async #forMeasurement(): Promise<() => Promise<RestoredProcess>> {
     const starter = new SnapshotStarter({ ...this.options, mode: 'snapshot' });
+    // A worker's first restore finds no helper: this one keeps none for the next.
+    await starter.close();
     return async () => (await starter.restore({ keeper: this.options.keeper?.() })).process;
   }
 
