@@ -18,7 +18,7 @@ const execute = promisify(execFile);
 /** What may be in the package, beside what `compiled` gives. */
 const ALLOWED = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
-  /^dist\/src\/workflow-bundle\.js$/,
+  /^dist\/src\/workflow-bundle\.(js|licences\.txt)$/,
   /^dist\/src\/gpu\/programs\/part-[A-Z0-9]+\.js$/,
   /^docs\/[a-z-]+\.md$/,
   /^docs\/pictures\/[a-z-]+\.(svg|webp)$/,
@@ -62,7 +62,9 @@ function filesBelow(folder: string): string[] {
 /** What is made of each source; building bundles is over when there is a package. */
 function compiled(): string[] {
   const ofSources = filesBelow(join(root, 'src'))
-    .filter((name) => !['workflows/build-bundle.ts', 'gpu/programs/build.ts'].includes(name))
+    .filter(
+      (name) => !['workflows/build-bundle.ts', 'gpu/programs/build.ts', 'bundled-licences.ts'].includes(name),
+    )
     .flatMap((name) => ['.js', '.d.ts'].map((end) => name.replace(/\.ts$/, end)));
   const bundled = [...Object.keys(PROGRAMS).map((name) => `${name}.js`), 'LICENCES.txt'];
   return [...ofSources, ...bundled.map((name) => `gpu/programs/${name}`)].map((name) => `dist/src/${name}`);
@@ -123,7 +125,13 @@ describe('the package', () => {
       (name) => !expected.includes(name) && !ALLOWED.some((allowed) => allowed.test(name)),
     );
     assert.deepEqual(unexpected, [], 'these should not be there');
-    for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE', 'dist/src/workflow-bundle.js']) {
+    for (const name of [
+      'README.md',
+      'CHANGELOG.md',
+      'LICENSE',
+      'dist/src/workflow-bundle.js',
+      'dist/src/workflow-bundle.licences.txt',
+    ]) {
       assert.ok(files.includes(name), name);
     }
     for (const name of filesBelow(join(root, 'models'))) assert.ok(files.includes(`models/${name}`), name);

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { licencesOf } from '../bundled-licences.js';
 import { packageRoot } from '../package-root.js';
 import { writeAtomically } from '../storage/atomic-write.js';
 import { WORKFLOW_BUNDLE } from './bundle-path.js';
@@ -40,9 +41,18 @@ function withoutBuildFolder(code: string): string {
   );
 }
 
+/** By the bundle's own map. */
+function sourcesOf(code: string): string[] {
+  const map = JSON.parse(Buffer.from(MAP.exec(code)?.[0] ?? '', 'base64').toString()) as {
+    sources: string[];
+  };
+  return map.sources;
+}
+
+const LICENCES = WORKFLOW_BUNDLE.replace(/\.js$/, '.licences.txt');
 const stamp = `// made from ${await digestOfInputs()}\n`;
 const current = existsSync(WORKFLOW_BUNDLE) ? await readFile(WORKFLOW_BUNDLE, 'utf8') : '';
-if (!current.startsWith(stamp)) {
+if (!current.startsWith(stamp) || !existsSync(LICENCES)) {
   // Only now: loading it takes longer than finding that there is nothing to do.
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
   const { code } = await bundleWorkflowCode({
@@ -50,5 +60,7 @@ if (!current.startsWith(stamp)) {
     workflowInterceptorModules: [join(here, 'trace.js')],
     logger: new DefaultLogger('WARN'),
   });
-  await writeAtomically(WORKFLOW_BUNDLE, Buffer.from(stamp + withoutBuildFolder(code)));
+  const bundle = withoutBuildFolder(code);
+  await writeAtomically(LICENCES, Buffer.from(await licencesOf(sourcesOf(bundle))));
+  await writeAtomically(WORKFLOW_BUNDLE, Buffer.from(stamp + bundle));
 }

@@ -1,7 +1,8 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Metafile } from 'esbuild';
+import { build } from 'esbuild';
+import { licencesOf } from '../../bundled-licences.js';
 import { packageRoot } from '../../package-root.js';
 import { writeAtomically } from '../../storage/atomic-write.js';
 import { PROGRAMS } from './places.js';
@@ -32,7 +33,7 @@ const { outputFiles, metafile } = await build({
   },
 });
 const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]));
-files.set(LICENCES, Buffer.from(await licencesOf(metafile)));
+files.set(LICENCES, Buffer.from(await licencesOf(Object.keys(metafile.inputs))));
 for (const [name, contents] of files) {
   const file = join(here, name);
   const found = await readFile(file).catch(() => undefined);
@@ -40,19 +41,4 @@ for (const [name, contents] of files) {
 }
 for (const name of await readdir(here)) {
   if (/^part-.*\.js$/.test(name) && !files.has(name)) await rm(join(here, name));
-}
-
-/** The licences of all that was bundled and is not ours. @throws Error where a package has none */
-async function licencesOf({ inputs }: Metafile): Promise<string> {
-  const folders = Object.keys(inputs).map((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0]);
-  const texts = [...new Set(folders)].sort().map(async (folder) => {
-    if (folder === undefined) return [];
-    const names = (await readdir(join(packageRoot(), folder))).filter((name) =>
-      /^(licen[cs]e|notice|copying)/i.test(name),
-    );
-    if (names.length === 0) throw new Error(`${folder}: expected a file with its licence, found none`);
-    const contents = names.sort().map((name) => readFile(join(packageRoot(), folder, name), 'utf8'));
-    return [`${folder.replace(/^.*node_modules\//, '')}\n\n${(await Promise.all(contents)).join('\n')}`];
-  });
-  return (await Promise.all(texts)).flat().join(`\n${'='.repeat(80)}\n`);
 }
