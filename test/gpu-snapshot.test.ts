@@ -54,7 +54,6 @@ describe('the helper that makes the driver’s checkpoint calls', () => {
       const facts = await helper.device(1);
       assert.equal(facts.name, 'a GPU');
       assert.equal(facts.index, 1);
-      await helper.prepare();
       assert.equal(await helper.state(7), 'running');
       await Promise.all([helper.lock(7), helper.checkpoint(7, 60_000)]);
       assert.equal(await helper.state(7), 'checkpointed');

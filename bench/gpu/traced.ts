@@ -1,7 +1,8 @@
 /*
- * What a process that writes down its spans (`traced-process.ts`) and whoever reads them agree on. Nothing is imported
- * here: it would be read before the process begins what is measured.
+ * What a process that writes down its spans (`traced-process.ts`) and whoever reads them agree on. Nothing but types is
+ * imported here: it would be read before the process begins what is measured.
  */
+import type { Span } from '../../src/gpu/spans.js';
 
 /** In the cache folder of such a process: a `Traced`. */
 export const TRACED_FILE = 'traced.json';
@@ -18,10 +19,6 @@ export interface Traced {
 }
 
 /** A line of that file. Milliseconds since 1970. */
-export interface TracedSpan {
+export interface TracedSpan extends Span {
   readonly who: 'engine' | 'keeper';
-  readonly name: string;
-  readonly from: number;
-  readonly to: number;
-  readonly bytes?: number;
 }

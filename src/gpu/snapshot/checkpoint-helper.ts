@@ -44,16 +44,16 @@ const LOCK_TIMEOUT_MS = 5_000;
 /**
  * A process beside the host that makes the driver's checkpoint calls: about a quarter of a second after its start it
  * answers. Calls are made one after the other. One that is not answered in time ends it, and every other call with it.
- * It does not keep this process alive while it has nothing to do.
+ * It does not keep this process alive; whoever waits for a call, or for its end, does.
  */
 export class CheckpointHelper {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
   #end: Error | undefined;
-  #isClosing = false;
   #words = '';
 
   private constructor(private readonly child: ChildProcess) {
+    this.#hold(false);
     child.stdin?.on('error', () => {});
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#words = (this.#words + text).slice(-2000);
@@ -114,11 +114,6 @@ export class CheckpointHelper {
     return device;
   }
 
-  /** Has it do before what the first of the calls below would wait for. */
-  async prepare(timeoutMs = CALL_TIMEOUT_MS): Promise<void> {
-    await this.#call({ call: 'prepare' }, timeoutMs);
-  }
-
   /** @param pid here and below, as this process sees it */
   async state(pid: number, timeoutMs = CALL_TIMEOUT_MS): Promise<string> {
     return (await this.#call({ call: 'state', pid }, timeoutMs)).state ?? 'unknown';
@@ -154,8 +149,7 @@ export class CheckpointHelper {
   async close(): Promise<void> {
     const { child } = this;
     if (child.pid === undefined || this.#hasEnded) return;
-    this.#isClosing = true;
-    this.#keepAlive();
+    this.#hold(true);
     const closed = once(child, 'close');
     child.kill('SIGKILL');
     await closed;
@@ -172,14 +166,12 @@ export class CheckpointHelper {
     try {
       const reply = await new Promise<HelperReply>((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject });
-        this.#keepAlive();
         this.child.stdin?.write(`${JSON.stringify({ id, ...call })}\n`);
       });
       if (reply.error) throw new DriverRefusal(reply.error.kind, reply.error.message);
       return reply;
     } finally {
       clearTimeout(late);
-      this.#keepAlive();
     }
   }
 
@@ -187,12 +179,11 @@ export class CheckpointHelper {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** As long as somebody here waits for it. */
-  #keepAlive(): void {
-    const isBusy = this.#waiting.size > 0 || this.#isClosing;
+  /** Whether it keeps this process alive by itself. */
+  #hold(isHeld: boolean): void {
     const pipes = [this.child.stdin, this.child.stdout, this.child.stderr] as (Socket | null)[];
     for (const each of [this.child, ...pipes]) {
-      if (isBusy) each?.ref();
+      if (isHeld) each?.ref();
       else each?.unref();
     }
   }

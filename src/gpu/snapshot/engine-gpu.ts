@@ -152,8 +152,9 @@ export class EngineGpu {
   async #open(): Promise<Opened> {
     const helper = await this.#start();
     const facts = await helper.device(this.index);
-    // While CRIU is at work. What goes wrong is told to whoever calls next.
-    void helper.prepare().catch(() => {});
+    // Of this process, which has no CUDA, nothing can be told; but where CUDA is to be initialised before, it is now,
+    // while CRIU is at work.
+    void helper.state(process.pid).catch(() => {});
     return { helper, facts };
   }
 

@@ -34,8 +34,6 @@ const Pid = z.int().positive();
 export const HelperRequest = z.discriminatedUnion('call', [
   /** Number of the GPU among those that the helper sees, which are those that an engine sees. */
   z.strictObject({ id: Id, call: z.literal('device'), device: z.int().nonnegative() }),
-  /** Does what the first of the calls below would wait for. */
-  z.strictObject({ id: Id, call: z.literal('prepare') }),
   z.strictObject({ id: Id, call: z.literal('state'), pid: Pid }),
   /** Waits for CUDA calls under way, and lets no other begin. `timeoutMs`: until the driver gives up. */
   z.strictObject({ id: Id, call: z.literal('lock'), pid: Pid, timeoutMs: z.int().positive() }),

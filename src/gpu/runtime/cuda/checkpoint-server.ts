@@ -39,9 +39,6 @@ function answer(driver: CheckpointDriver, request: DriverRequest): Omit<HelperRe
   switch (request.call) {
     case 'device':
       return { device: driver.device(request.device) };
-    case 'prepare':
-      driver.prepare();
-      return {};
     case 'state':
       return { state: driver.state(request.pid) };
     case 'lock':

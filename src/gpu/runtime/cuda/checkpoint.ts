@@ -13,8 +13,6 @@ export class CheckpointUnsupported extends Error {}
 export interface CheckpointDriver {
   /** @throws DeviceLost where there is no such GPU */
   device(index: number): GpuFacts;
-  /** What the first of the other calls would do before: initialises CUDA, where this machine's driver wants that. */
-  prepare(): void;
   state(pid: number): ProcessState;
   /** Running → locked. */
   lock(pid: number, timeoutMs: number): void;
@@ -163,13 +161,6 @@ class KoffiCheckpointDriver implements CheckpointDriver {
 
   #driverVersion(): string {
     return kernelDriverVersion() ?? this.#nvml?.driverVersion() ?? 'unknown';
-  }
-
-  prepare(): void {
-    // Nobody's state is told where CUDA is not initialised, and it is not told of a process that has no CUDA either.
-    const { cuCheckpointProcessGetState: stateOf } = this.functions;
-    const isAwake = this.#only?.isPersistent && stateOf(process.pid, new Int32Array(1)) !== NOT_INITIALIZED;
-    if (!isAwake) this.#initialise();
   }
 
   state(pid: number): ProcessState {
