@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { DeviceLost } from '../src/contract/errors.js';
 import { programFile } from '../src/gpu/programs/places.js';
+import { linkProviders, PROVIDER_LIBRARIES } from '../src/gpu/runtime/cuda/provider-libraries.js';
 import { openRuntime, startDevice } from '../src/gpu/runtime/open-runtime.js';
 import { packageRoot } from '../src/package-root.js';
 import { scratchFolder } from './support/scratch.js';
@@ -55,4 +57,20 @@ test('what a GPU begins with and has not got is told to whoever opens its runtim
   assert.ok(start);
   await Promise.allSettled([start.driver, start.ort]);
   await assert.rejects(openRuntime({ device, threads: 1, cacheFolder, start }), DeviceLost);
+});
+
+test('engines that start at the same time find the libraries where each of them has linked them', async () => {
+  const libraries = join(cacheFolder, 'libraries');
+  await mkdir(libraries);
+  for (const name of PROVIDER_LIBRARIES) await writeFile(join(libraries, name), '');
+  for (let round = 0; round < 100; round++) {
+    const folder = join(cacheFolder, `round-${round}`);
+    const engine = async () => {
+      const library = await linkProviders(folder, libraries);
+      // What a link that is gone is not.
+      realpathSync(library);
+      for (const name of PROVIDER_LIBRARIES) realpathSync(join(dirname(library), name));
+    };
+    await Promise.all([engine(), engine(), engine(), engine()]);
+  }
 });

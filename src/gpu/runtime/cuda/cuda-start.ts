@@ -34,8 +34,9 @@ export function startCuda({ index, cacheFolder }: CudaStartOptions): CudaStart {
 }
 
 async function loadProvider(provider: CudaProvider, cacheFolder: string): Promise<Ort> {
-  const ort = Ort.load(await linkProviders(cacheFolder));
+  const library = await linkProviders(cacheFolder);
   try {
+    const ort = Ort.load(library);
     await ort.loadProvider(provider);
     return ort;
   } catch (cause) {

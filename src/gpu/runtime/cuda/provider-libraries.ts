@@ -1,4 +1,5 @@
-import { access, mkdir, readlink, symlink, unlink } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { access, mkdir, readlink, rename, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DeviceLost } from '../../../contract/errors.js';
 import { onnxruntimeLibrary, onnxruntimeVersion } from '../onnxruntime-library.js';
@@ -54,11 +55,13 @@ export async function findProvider(name: string, searchPath: string): Promise<st
   return undefined;
 }
 
-/** Engines that start at the same time make the same links: whoever is second finds them made. */
+/**
+ * Engines that start at the same time make the same links, and none may find one gone that it has made: a link that is
+ * wrong is replaced, never taken away.
+ */
 async function link(target: string, path: string): Promise<void> {
   if ((await readlink(path).catch(() => undefined)) === target) return;
-  await unlink(path).catch(() => {});
-  await symlink(target, path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
+  const temporary = `${path}.${randomUUID()}`;
+  await symlink(target, temporary);
+  await rename(temporary, path);
 }
