@@ -19,6 +19,7 @@ import {
 } from '../src/contract/errors.js';
 import { createBatchCeilings, renderInBatches } from '../src/gpu/batches.js';
 import { FreshProcess } from '../src/gpu/host/engine-process.js';
+import { capturedEnvironment } from '../src/gpu/snapshot/identity.js';
 import { emojiHost, foldersOf, isRunning, smallItem } from './support/engine.js';
 import { levelDifference } from './support/references.js';
 import { NO_SMALL_DISK } from './support/small-disk.js';
@@ -223,6 +224,31 @@ describe('with little memory', () => {
     await renderInBatches({ host: another, ceilings: createBatchCeilings(file), log }, { items: batch(3) });
     assert.deepEqual(warnings, []);
   });
+});
+
+test('cuBLAS takes little of a GPU, or what the worker’s environment says', async () => {
+  const program = join(scratch, 'environment.cjs');
+  await writeFile(program, "console.error('cuBLAS: ' + process.env.CUBLAS_WORKSPACE_CONFIG);");
+  const seenOn = async (device: 'cpu' | 'cuda:0') => {
+    const options = { checkpoint: scratch, threads: 1, cacheFolder: scratch } as const;
+    const engine = await FreshProcess.spawn({
+      arguments: { ...options, device, model: 'any', logLevel: 'silent' },
+      program,
+      log: pino({ level: 'silent' }),
+    });
+    await engine.ended;
+    return /cuBLAS: (.*)/.exec((await engine.obituary('at once')).message)?.[1];
+  };
+  assert.equal(await seenOn('cpu'), 'undefined');
+  assert.equal(await seenOn('cuda:0'), ':4096:1');
+  process.env.CUBLAS_WORKSPACE_CONFIG = ':32768:1';
+  try {
+    assert.equal(await seenOn('cuda:0'), ':32768:1');
+    // Restored engines have what they were captured with.
+    assert.equal(capturedEnvironment().CUBLAS_WORKSPACE_CONFIG, ':32768:1');
+  } finally {
+    delete process.env.CUBLAS_WORKSPACE_CONFIG;
+  }
 });
 
 describe('how weights get to a GPU', () => {

@@ -37,7 +37,7 @@ import { streamWeights, type WeightStreamOptions } from '../../src/gpu/runtime/c
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-const THREADS = '16';
+const THREADS = '12';
 
 const { values } = parseArgs({
   options: {

@@ -390,7 +390,7 @@ const stages: Record<string, () => Promise<void>> = {
     });
     const ended = once(child, 'close');
     const limit = new AbortController();
-    const late = sleep(60_000, undefined, { signal: limit.signal }).then(
+    const late = sleep(120_000, undefined, { signal: limit.signal }).then(
       () => child.kill('SIGKILL'),
       () => {},
     );
@@ -398,7 +398,7 @@ const stages: Record<string, () => Promise<void>> = {
     limit.abort();
     await late;
     const text = await readFile(file, 'utf8').catch(() => {
-      throw new Error('no prompt was encoded on the CPU within 60 s');
+      throw new Error('no prompt was encoded on the CPU within 120 s');
     });
     const { openMs, encodeMs } = JSON.parse(text) as TextOnCpu;
     await store.setFigure('text on the CPU: open', [openMs]);
@@ -425,7 +425,7 @@ const stages: Record<string, () => Promise<void>> = {
 /** Making a checkpoint takes a minute, and each may be missing. */
 const DEADLINES_S: Readonly<Record<string, number>> = {
   prepare: 400,
-  'text-on-cpu': 75,
+  'text-on-cpu': 135,
   'several-sizes': 120,
 };
 

@@ -45,7 +45,7 @@ export PATH="$target/bin:\$PATH"
 export LD_LIBRARY_PATH="$target/onnxruntime:$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"
 export PYTHONPATH="$target/python\${PYTHONPATH:+:\$PYTHONPATH}"
 export TDIFF_APP="$target/app"
-export UV_THREADPOOL_SIZE=16
+export UV_THREADPOOL_SIZE=12
 export ORT_DISABLE_TELEMETRY=1
 export HF_HUB_OFFLINE=1
 ENVIRONMENT

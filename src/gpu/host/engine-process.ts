@@ -33,7 +33,7 @@ const OUT_OF_MEMORY = /out of memory|bad_alloc|allocation failed|FatalProcessOut
 const LOCKED = 75;
 
 /** All that an engine sees of its parent's environment: nothing secret, and nothing that must not be in a snapshot. */
-const ENVIRONMENT = /^(PATH|LANG|LC_ALL|TZ|LD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+)$/;
+const ENVIRONMENT = /^(PATH|LANG|LC_ALL|TZ|LD_LIBRARY_PATH|(CUDA|CUBLAS|NVIDIA)_\w+)$/;
 
 export interface EngineProcessOptions {
   readonly arguments: Omit<EngineArguments, 'socket'>;
@@ -230,10 +230,12 @@ export function ownEnvironment(): Record<string, string | undefined> {
 /** What an engine on a GPU is given beside what it sees of its parent's environment. */
 export function gpuEnvironment(cacheFolder: string): Record<string, string> {
   return {
-    // Weights are read by so many threads at a time.
-    UV_THREADPOOL_SIZE: '16',
+    // Weights are read by so many threads at a time: more take the processor from what is made ready meanwhile.
+    UV_THREADPOOL_SIZE: '12',
     // Kernels that are compiled for this GPU are kept: an engine has no home, where CUDA looks for them otherwise.
     CUDA_CACHE_PATH: process.env.CUDA_CACHE_PATH ?? join(cacheFolder, 'cuda'),
+    // A workspace of 4 MiB a session. By itself cuBLAS takes 0.25 GB for each on Hopper, also in standby and in images.
+    CUBLAS_WORKSPACE_CONFIG: process.env.CUBLAS_WORKSPACE_CONFIG ?? ':4096:1',
   };
 }
 

@@ -28,7 +28,7 @@ export function gpuIndexOf({ device }: Pick<EngineDescription, 'device'>): numbe
 }
 
 /** What an engine that is captured sees of the environment: what decides how its libraries compute, and nothing else. */
-const ENVIRONMENT = /^(LD_LIBRARY_PATH|CUDA_\w+|NVIDIA_\w+)$/;
+const ENVIRONMENT = /^(LD_LIBRARY_PATH|(CUDA|CUBLAS|NVIDIA)_\w+)$/;
 
 export function capturedEnvironment(environment: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const seen: Record<string, string> = {};
