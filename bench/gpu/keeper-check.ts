@@ -23,6 +23,7 @@ import { weightsOf } from '../../src/gpu/keeper/plan.js';
 import type { KeeperStats } from '../../src/gpu/keeper/protocol.js';
 import { computeTypes } from '../../src/gpu/runtime/cuda/cuda-runtime.js';
 import type { CudaDriver } from '../../src/gpu/runtime/cuda/driver.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import { Engines, endEngine, expect, fillDevice, isAlive, streamedBytes, until } from './engines.js';
 import { itemsOf, type Lab, milliseconds, openLabCheckpoint } from './lab.js';
 import { pinnedPeak } from './limits.js';
@@ -213,9 +214,7 @@ const cases: Record<string, () => Promise<string>> = {
       await drawSame(host);
       const before = streamedBytes(await engines.keeperStats());
       // As another program would: an engine at work has taken what it needs for one picture.
-      await using _ = values.dry
-        ? undefined
-        : await fillDevice(Number(device.slice('cuda:'.length)), SPARE_MB);
+      await using _ = values.dry ? undefined : await fillDevice(gpuIndexOf(device) ?? 0, SPARE_MB);
       const took = await timed('outOfMemory', async () => {
         if (values.dry) {
           await endEngine(host);

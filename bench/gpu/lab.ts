@@ -2,6 +2,7 @@ import { type Checkpoint, openCheckpoint } from '../../src/gpu/checkpoint/checkp
 import type { RenderHooks } from '../../src/gpu/engine/pipeline.js';
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
 import type { CudaDriver } from '../../src/gpu/runtime/cuda/driver.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import { openRuntime } from '../../src/gpu/runtime/open-runtime.js';
 import type { Device, Runtime } from '../../src/gpu/runtime/session.js';
 
@@ -35,7 +36,7 @@ export function openLabRuntime({ device, threads, cacheFolder }: Lab): Promise<R
 /** The lab's GPU by itself. @throws RangeError on the CPU */
 export function openLabDriver({ device }: Lab): Promise<CudaDriver> {
   if (device === 'cpu') throw new RangeError('expected a GPU, got cpu');
-  return openCudaDriver({ device: Number(device.slice('cuda:'.length)), leastCuda: '13.0' });
+  return openCudaDriver({ device: gpuIndexOf(device), leastCuda: '13.0' });
 }
 
 /** A batch of square pictures. */

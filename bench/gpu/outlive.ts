@@ -26,6 +26,7 @@ import { OutOfMemory } from '../../src/contract/errors.js';
 import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import { Residents } from '../../src/gpu/host/residents.js';
 import type { EngineHost, EngineHostOptions } from '../../src/gpu/host.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import { findCriu } from '../../src/gpu/snapshot/criu.js';
 import type { StartMode } from '../../src/gpu/snapshot/start-mode.js';
 import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
@@ -71,7 +72,7 @@ if (values.work === undefined)
 const work = resolve(values.work);
 const isDry = values.dry;
 const device = DeviceName.parse(values.device);
-const index = Number(device.slice('cuda:'.length));
+const index = gpuIndexOf(device) ?? 0;
 const size = Number(values.size);
 const runs = Number(values.runs);
 /** Of what takes long, or differs little. */

@@ -20,6 +20,7 @@ import { DeviceBusy } from '../../src/contract/errors.js';
 import { DeviceName } from '../../src/gpu/engine/device-name.js';
 import type { EngineHost } from '../../src/gpu/host.js';
 import { HostCache } from '../../src/gpu/runtime/cuda/host-cache.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import { timing } from '../report.js';
 import { makeCheckpoint } from './checkpoints.js';
 import { meanDifference } from './difference.js';
@@ -117,7 +118,7 @@ async function usedBytes(): Promise<number[]> {
     .trim()
     .split('\n')
     .map((line) => Number(line) * 2 ** 20);
-  return both.map(({ device }) => all[Number(device.slice('cuda:'.length))] ?? Number.NaN);
+  return both.map(({ device }) => all[gpuIndexOf(device) ?? 0] ?? Number.NaN);
 }
 
 async function weightsFiles(): Promise<string[]> {

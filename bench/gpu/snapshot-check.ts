@@ -34,6 +34,7 @@ import { type EngineProcess, FreshProcess } from '../../src/gpu/host/engine-proc
 import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
 import { KeeperConnection } from '../../src/gpu/keeper/client.js';
 import { type KeeperPlace, keeperPlace } from '../../src/gpu/keeper/place.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import { captureSnapshot, IMAGES, warmUpOf } from '../../src/gpu/snapshot/capture.js';
 import { CheckpointHelper } from '../../src/gpu/snapshot/checkpoint-helper.js';
 import { type Criu, findCriu, innerPid } from '../../src/gpu/snapshot/criu.js';
@@ -71,7 +72,7 @@ const { values } = parseArgs({
 if (values.work === undefined) throw new Error('expected --work FOLDER, with room for checkpoint and images');
 const work = values.work;
 const isDry = values.device === 'memory';
-const index = isDry ? 0 : Number(values.device.slice('cuda:'.length));
+const index = gpuIndexOf(values.device) ?? 0;
 const patienceMs = Number(values.patience) * 1000;
 const log = pino({ level: values.verbose ? 'debug' : 'silent' }, pino.destination(2));
 const began = performance.now();

@@ -1,5 +1,6 @@
 import type { EngineHost } from '../../src/gpu/host.js';
 import { openCudaDriver } from '../../src/gpu/runtime/cuda/cuda-driver.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import type { Device } from '../../src/gpu/runtime/session.js';
 
 /**
@@ -15,7 +16,7 @@ export async function takeAllBut(
   if (budgetBytes === undefined || device === 'cpu')
     return { bytes: 0, [Symbol.asyncDispose]: async () => {} };
   const { deviceMemory } = await host.stats();
-  const driver = await openCudaDriver({ device: Number(device.slice('cuda:'.length)), leastCuda: '13.0' });
+  const driver = await openCudaDriver({ device: gpuIndexOf(device), leastCuda: '13.0' });
   const bytes = Math.max(1, (deviceMemory?.totalBytes ?? 0) - budgetBytes);
   const buffer = driver.allocate(bytes);
   return {

@@ -9,6 +9,7 @@ import { EngineConnection } from '../../src/gpu/host/engine-connection.js';
 import { FreshProcess } from '../../src/gpu/host/engine-process.js';
 import { ensureKeeper } from '../../src/gpu/host/keeper-process.js';
 import { programUrl } from '../../src/gpu/programs/places.js';
+import { gpuIndexOf } from '../../src/gpu/runtime/gpu-index.js';
 import type { Criu } from '../../src/gpu/snapshot/criu.js';
 import type { EngineDescription } from '../../src/gpu/snapshot/identity.js';
 import { SnapshotStarter } from '../../src/gpu/snapshot/starter.js';
@@ -81,7 +82,7 @@ export async function tracedStart(options: TracedStartOptions): Promise<Start> {
     const began = Date.now();
     last = began;
     const place = engines?.place;
-    const index = Number(engine.device.slice('cuda:'.length));
+    const index = gpuIndexOf(engine.device) ?? 0;
     const { checkpoint, model } = engine;
     const keeper =
       place &&

@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { z } from 'zod';
 import { parse } from '../contract/parse.js';
 import { DeviceName } from '../gpu/engine/device-name.js';
+import { gpuIndexOf } from '../gpu/runtime/gpu-index.js';
 import type { Device } from '../gpu/runtime/session.js';
 import { type Requirement, requirements } from '../gpu/snapshot/requirements.js';
 import { parseArguments } from './arguments.js';
@@ -60,7 +61,7 @@ async function findingsOf(device: Device): Promise<readonly Finding[]> {
   }
   const { gpuRequirements } = await import('../gpu/runtime/cuda/requirements.js');
   const [gpu, snapshots] = await Promise.all([
-    gpuRequirements(Number(device.slice('cuda:'.length))),
+    gpuRequirements(gpuIndexOf(device)),
     requirements(cacheFolder()),
   ]);
   // Pictures are drawn without them too.

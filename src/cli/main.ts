@@ -8,50 +8,69 @@ interface Command {
   run(argv: readonly string[]): Promise<void>;
 }
 
-/** Each is read when it is asked for: together they take longer than most of them take to answer. */
-const commands = new Map<string, () => Promise<Command>>([
-  [
-    'render',
-    async () => {
+interface Entry {
+  /** What stands behind its name, and what it does. */
+  readonly usage: readonly [string, string];
+  /** Each is read when it is asked for: together they take longer than most of them take to answer. */
+  read(): Promise<Command>;
+}
+
+const commands: Readonly<Record<string, Entry>> = {
+  render: {
+    usage: ['"a slice of pizza"', 'draws a picture'],
+    async read() {
       const { RENDER_HELP: help } = await import('./render-arguments.js');
       return { help, run: (await import('./render.js')).render };
     },
-  ],
-  ['batch', () => import('./batch.js').then(({ BATCH_HELP: help, batch: run }) => ({ help, run }))],
-  ['catalog', () => import('./catalog.js').then(({ CATALOG_HELP: help, catalog: run }) => ({ help, run }))],
-  [
-    'schedule',
-    () => import('./schedule.js').then(({ SCHEDULE_HELP: help, schedule: run }) => ({ help, run })),
-  ],
-  ['worker', () => import('./worker.js').then(({ WORKER_HELP: help, worker: run }) => ({ help, run }))],
-  [
-    'snapshot',
-    () => import('./snapshot.js').then(({ SNAPSHOT_HELP: help, snapshot: run }) => ({ help, run })),
-  ],
-  ['explain', () => import('./explain.js').then(({ EXPLAIN_HELP: help, explain: run }) => ({ help, run }))],
-  ['replay', () => import('./replay.js').then(({ REPLAY_HELP: help, replay: run }) => ({ help, run }))],
-  [
-    'reproduce',
-    () => import('./reproduce.js').then(({ REPRODUCE_HELP: help, reproduce: run }) => ({ help, run })),
-  ],
-  ['doctor', () => import('./doctor.js').then(({ DOCTOR_HELP: help, doctor: run }) => ({ help, run }))],
-]);
+  },
+  batch: {
+    usage: ['FILE.jsonl', 'draws up to 1,000, together'],
+    read: () => import('./batch.js').then(({ BATCH_HELP: help, batch: run }) => ({ help, run })),
+  },
+  catalog: {
+    usage: ['FILE', 'draws one a row, and only those that are missing'],
+    read: () => import('./catalog.js').then(({ CATALOG_HELP: help, catalog: run }) => ({ help, run })),
+  },
+  schedule: {
+    usage: ['ACTION', 'does that at fixed times'],
+    read: () => import('./schedule.js').then(({ SCHEDULE_HELP: help, schedule: run }) => ({ help, run })),
+  },
+  worker: {
+    usage: ['--storage PLACE', 'works on jobs'],
+    read: () => import('./worker.js').then(({ WORKER_HELP: help, worker: run }) => ({ help, run })),
+  },
+  snapshot: {
+    usage: ['ACTION', 'makes and keeps what workers start from'],
+    read: () => import('./snapshot.js').then(({ SNAPSHOT_HELP: help, snapshot: run }) => ({ help, run })),
+  },
+  explain: {
+    usage: ['WORKFLOW_ID', 'tells what became of a job'],
+    read: () => import('./explain.js').then(({ EXPLAIN_HELP: help, explain: run }) => ({ help, run })),
+  },
+  replay: {
+    usage: ['WORKFLOW_ID', 'tells whether this release can go on with a job'],
+    read: () => import('./replay.js').then(({ REPLAY_HELP: help, replay: run }) => ({ help, run })),
+  },
+  reproduce: {
+    usage: ['PICTURE', 'draws it again, and tells what is different'],
+    read: () => import('./reproduce.js').then(({ REPRODUCE_HELP: help, reproduce: run }) => ({ help, run })),
+  },
+  doctor: {
+    usage: ['', 'tells what this machine lacks for that, or for a GPU'],
+    read: () => import('./doctor.js').then(({ DOCTOR_HELP: help, doctor: run }) => ({ help, run })),
+  },
+};
 
-const HELP = `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal
+function helpOfAll(): string {
+  const lines = [
+    ...Object.entries(commands).map(([name, { usage }]) => [`${name} ${usage[0]}`, usage[1]]),
+    ['COMMAND --help', 'tells a command’s options'],
+    ['--version', 'tells this release'],
+  ].map(([usage = '', does]) => `  temporal-diffusion ${usage.padEnd(WIDTH)} ${does}\n`);
+  return `temporal-diffusion ${packageVersion()}: image generation on your own GPUs, made durable by Temporal\n\n${lines.join('')}`;
+}
 
-  temporal-diffusion render "a slice of pizza"   draws a picture
-  temporal-diffusion batch FILE.jsonl            draws up to 1,000, together
-  temporal-diffusion catalog FILE                draws one a row, and only those that are missing
-  temporal-diffusion schedule ACTION             does that at fixed times
-  temporal-diffusion worker --storage PLACE      works on jobs
-  temporal-diffusion snapshot ACTION             makes and keeps what workers start from
-  temporal-diffusion explain WORKFLOW_ID         tells what became of a job
-  temporal-diffusion replay WORKFLOW_ID          tells whether this release can go on with a job
-  temporal-diffusion reproduce PICTURE           draws it again, and tells what is different
-  temporal-diffusion doctor                      tells what this machine lacks for that, or for a GPU
-  temporal-diffusion COMMAND --help              tells a command's options
-  temporal-diffusion --version
-`;
+const WIDTH = 27;
 
 async function main([name, ...argv]: string[]): Promise<void> {
   if (name === '--version') {
@@ -59,15 +78,16 @@ async function main([name, ...argv]: string[]): Promise<void> {
     return;
   }
   if (name === undefined || name === '--help') {
-    process.stdout.write(HELP);
+    process.stdout.write(helpOfAll());
     return;
   }
-  const read = commands.get(name);
-  if (!read)
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!entry) {
     throw new UsageError(
-      `expected a command (${[...commands.keys()].join(', ')}), got ${JSON.stringify(name)}`,
+      `expected a command (${Object.keys(commands).join(', ')}), got ${JSON.stringify(name)}`,
     );
-  const command = await read();
+  }
+  const command = await entry.read();
   if (argv.includes('--help')) process.stdout.write(command.help);
   else await command.run(argv);
 }

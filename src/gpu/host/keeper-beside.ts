@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { keeperPlace } from '../keeper/place.js';
+import { gpuIndexOf } from '../runtime/gpu-index.js';
 import type { Device } from '../runtime/session.js';
 import type { WeightOptions } from '../runtime/weight-options.js';
 import { ensureKeeper } from './keeper-process.js';
@@ -29,7 +30,7 @@ export function keeperBeside(
   if (device === 'cpu') return undefined;
   try {
     const place = keeperPlace(device, keeperFolder === undefined ? {} : { folder: keeperFolder });
-    const index = Number(device.slice('cuda:'.length));
+    const index = gpuIndexOf(device);
     const prepare = { checkpoint: resolve(checkpoint), model, cacheFolder: resolve(cacheFolder) };
     void start({ place, index, prepare, weights, keepSeconds, logLevel: log.level }).then(
       (keeper) => log.info({ keeper, log: place.logFile }, 'keeper of the weights'),

@@ -1,6 +1,7 @@
 import { inSpan } from '../spans.js';
 import type { CudaStart } from './cuda/cuda-start.js';
 import type { WeightSource } from './cuda/weight-source.js';
+import { gpuIndexOf } from './gpu-index.js';
 import type { Device, Runtime } from './session.js';
 import type { WeightOptions } from './weight-options.js';
 
@@ -28,9 +29,10 @@ export interface RuntimeOptions {
 export async function startDevice(told: unknown): Promise<CudaStart | undefined> {
   const { device, cacheFolder } = (told ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof device !== 'string' || typeof cacheFolder !== 'string') return undefined;
-  if (!device.startsWith(CUDA)) return undefined;
+  const index = gpuIndexOf(device);
+  if (index === undefined) return undefined;
   const { startCuda } = await import('./cuda/cuda-start.js');
-  return startCuda({ index: Number(device.slice(CUDA.length)), cacheFolder });
+  return startCuda({ index, cacheFolder });
 }
 
 /**
@@ -40,8 +42,6 @@ export async function startDevice(told: unknown): Promise<CudaStart | undefined>
 export function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   return inSpan('device', () => open(options));
 }
-
-const CUDA = 'cuda:';
 
 async function open({ weights, source, onFallback, ...options }: RuntimeOptions): Promise<Runtime> {
   const start = options.start ?? (await startDevice(options));

@@ -22,11 +22,6 @@ export interface EngineDescription {
   readonly weights?: WeightOptions;
 }
 
-/** The GPU's number, or undefined on the CPU. */
-export function gpuIndexOf({ device }: Pick<EngineDescription, 'device'>): number | undefined {
-  return device === 'cpu' ? undefined : Number(device.slice('cuda:'.length));
-}
-
 /** What an engine that is captured sees of the environment: what decides how its libraries compute, and nothing else. */
 const ENVIRONMENT = /^(LD_LIBRARY_PATH|(CUDA|CUBLAS|NVIDIA)_\w+)$/;
 

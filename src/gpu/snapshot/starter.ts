@@ -10,11 +10,12 @@ import {
 import type { Hello } from '../engine/protocol.js';
 import { EngineConnection } from '../host/engine-connection.js';
 import { FreshProcess } from '../host/engine-process.js';
+import { gpuIndexOf } from '../runtime/gpu-index.js';
 import { type CaptureOptions, captureSnapshot, warmUpOf } from './capture.js';
 import { DriverRefusal } from './checkpoint-helper.js';
 import { type Criu, findCriu } from './criu.js';
 import { EngineGpu, type ReturnStage } from './engine-gpu.js';
-import { type EngineDescription, gpuIndexOf, identityOf, slotOf } from './identity.js';
+import { type EngineDescription, identityOf, slotOf } from './identity.js';
 import { withLock } from './lock.js';
 import type { SnapshotIdentity, SnapshotManifest } from './manifest.js';
 import { RestoredProcess, type RestoreOptions } from './processes.js';
@@ -183,7 +184,7 @@ export class SnapshotStarter {
 
   #gpu(): EngineGpu | undefined {
     const { engine, programs } = this.options;
-    const index = gpuIndexOf(engine);
+    const index = gpuIndexOf(engine.device);
     return index === undefined ? undefined : new EngineGpu(index, programs?.helper);
   }
 
