@@ -31,7 +31,7 @@ function start(command: readonly string[]): ChildProcess {
     cwd: '/',
     stdio: ['pipe', 'ignore', 'inherit'],
     // One thread: each has a generator of its own, and which of several is asked is chance.
-    env: { PATH: process.env.PATH, UV_USE_IO_URING: '0', UV_THREADPOOL_SIZE: '1' },
+    env: { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '1' },
   });
 }
 

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { programUrl } from '../programs/places.js';
+import { startThread } from '../programs/start-thread.js';
 import { fileDigest } from './file-digest.js';
 
 interface SizedFile {
@@ -21,7 +20,7 @@ export async function fileDigests(files: readonly SizedFile[]): Promise<Map<stri
   const large = files.filter(({ size }) => size >= WORTH_A_THREAD).sort((a, b) => Number(b.size - a.size));
   const threads = Math.min(large.length, availableParallelism());
   const work = async () => {
-    const worker = new Worker(programUrl('digest-worker'));
+    const worker = startThread('digest-worker');
     try {
       for (let next = large.shift(); next; next = large.shift()) {
         worker.postMessage(next.file);

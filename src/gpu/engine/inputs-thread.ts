@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { CheckpointInvalid } from '../../contract/errors.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { TransformerConfig } from '../checkpoint/configs.js';
-import { programUrl } from '../programs/places.js';
+import { startThread } from '../programs/start-thread.js';
 import { ThreadCalls } from '../thread-calls.js';
 import type { RotaryTables } from './latents.js';
 import type { EncodedPrompt, TokenizerSource } from './tokenizer.js';
@@ -52,7 +52,7 @@ export class InputsThread {
 
   constructor({ folder, card }: Pick<Checkpoint, 'folder' | 'card'>) {
     const source: TokenizerSource = { folder, card: { maxTokens: card.maxTokens } };
-    this.#worker = new Worker(programUrl('inputs-worker'), { workerData: source });
+    this.#worker = startThread('inputs-worker', source);
     this.#calls = new ThreadCalls(this.#worker);
     this.#ready = new Promise((resolve, reject) => {
       this.#worker.on('message', (answer: InputsAnswer) => {

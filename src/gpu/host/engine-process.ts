@@ -18,6 +18,7 @@ import {
 import { processFolderName, sweepProcessFolders } from '../../storage/process-folder.js';
 import type { EngineArguments } from '../engine/arguments.js';
 import { programFile } from '../programs/places.js';
+import { dataLimit } from './memory-limit.js';
 import { oomKills } from './oom-killer.js';
 
 const ENGINE_MAIN = programFile('engine');
@@ -263,7 +264,7 @@ export async function guards({
     await mkdir(join(lockFile, '..'), { recursive: true });
     command.push('flock', '--nonblock', '--no-fork', '--conflict-exit-code', String(LOCKED), lockFile);
   }
-  if (memoryLimitBytes !== undefined) command.push('prlimit', `--data=${memoryLimitBytes}`, '--');
+  if (memoryLimitBytes !== undefined) command.push('prlimit', dataLimit(memoryLimitBytes), '--');
   if (onPath('setpriv')) command.push('setpriv', '--pdeathsig', 'KILL', '--');
   return command;
 }

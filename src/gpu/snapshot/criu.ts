@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, copyFile, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SnapshotInvalid } from '../../contract/errors.js';
 import { guards, makeEngineFolder } from '../host/engine-process.js';
@@ -133,6 +134,7 @@ const MOUNT_PROC = 'mount -t proc proc /proc';
  */
 export type Seat = 'first' | 'with own proc';
 
+const WITHOUT_IO_URING = fileURLToPath(new URL('./without-io-uring.js', import.meta.url));
 /** Far above those that CRIU's own processes get. */
 const INNER_PID = 1000;
 /** In an engine's folder while CRIU captures it: with process 1 CRIU would end too. */
@@ -142,7 +144,7 @@ const STATISTICS = 'stats-dump';
 
 /**
  * The command by which an engine starts that is to be captured: in a PID namespace of its own, with `folder` as its
- * /run, seen by nobody else, on no terminal, and with no file open outside its own folder.
+ * /run, seen by nobody else, on no terminal, with no file open outside its own folder, and without io_uring.
  */
 export function capturableCommand(folder: string, engine: readonly string[], seat: Seat = 'first'): string[] {
   const quiet = `</dev/null >/dev/null 2>${ENGINE_STDERR}`;
@@ -157,7 +159,7 @@ export function capturableCommand(folder: string, engine: readonly string[], sea
   return [
     ...PRIVATE_MOUNTS,
     ...['sh', '-c', `${OWN_RUN} && exec "$@"`, 'sh', folder],
-    ...[...inside, 'sh', host, ...engine],
+    ...[...inside, 'sh', host, process.execPath, WITHOUT_IO_URING, ...engine],
   ];
 }
 

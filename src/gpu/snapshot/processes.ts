@@ -11,6 +11,7 @@ import type { EngineArguments } from '../engine/arguments.js';
 import type { ParentMessage } from '../engine/protocol.js';
 import { encodeFrame, readFrames } from '../frames.js';
 import { EngineProcess, engineCommand, gpuEnvironment, guards } from '../host/engine-process.js';
+import { dataLimit } from '../host/memory-limit.js';
 import { oomKills } from '../host/oom-killer.js';
 import type { Device } from '../runtime/session.js';
 import {
@@ -47,13 +48,12 @@ export class CapturableProcess extends EngineProcess {
     const command = engineCommand({ ...engine, socket: ENGINE_SOCKET, capture: true }, program);
     const child = spawnCommand(
       [...(await guards({})), ...capturableCommand(folder, command, seatOf(engine.device))],
-      // io_uring can't be captured. LANG: no file of the user's locale has to be the same later.
+      // LANG: no file of the user's locale has to be the same later.
       {
         ...capturedEnvironment(),
         LANG: 'C.UTF-8',
         ORT_DISABLE_TELEMETRY: '1',
         ...(engine.device !== 'cpu' && gpuEnvironment(engine.cacheFolder)),
-        UV_USE_IO_URING: '0',
         ...pathOnly(),
       },
       'ignore',
@@ -179,7 +179,7 @@ export class RestoredProcess extends EngineProcess {
     for (const part of encodeFrame(wake)) socket.write(part);
     const { memoryLimitBytes } = this.options;
     if (memoryLimitBytes !== undefined && this.pid !== undefined) {
-      await run('prlimit', ['--pid', String(this.pid), `--data=${memoryLimitBytes}`]);
+      await run('prlimit', ['--pid', String(this.pid), dataLimit(memoryLimitBytes)]);
     }
     return socket;
   }

@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { EngineCrashed } from '../../../contract/errors.js';
-import { programUrl } from '../../programs/places.js';
+import { startThread } from '../../programs/start-thread.js';
 import { ThreadCalls } from '../../thread-calls.js';
 import type { Pointer } from './native.js';
 import type { Status } from './ort-functions.js';
@@ -40,7 +40,7 @@ export class RunThread {
 
   constructor(libraryPath: string, progress: SharedArrayBuffer, ownKernels?: OwnKernelsSource) {
     const workerData: RunThreadData = { libraryPath, ownKernels, progress };
-    this.#worker = new Worker(programUrl('run-worker'), { workerData });
+    this.#worker = startThread('run-worker', workerData);
     this.#calls = new ThreadCalls(this.#worker);
     let noOperators: (reason: unknown) => void = () => {};
     this.operators = new Promise((resolve, reject) => {
