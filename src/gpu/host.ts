@@ -65,7 +65,7 @@ export interface EngineHostOptions {
   readonly stallMs?: number;
   /** How long a cancelled render may go on before its engine is killed, in milliseconds. Default: 2,000. */
   readonly cancelGraceMs?: number;
-  /** Bytes of data that the engine may have. Default: no limit but the machine's. */
+  /** Bytes of data that the engine may have, without what V8 reserves for code. Default: no limit but the machine's. */
   readonly memoryLimitBytes?: number;
   /** Whether engines are restored from a snapshot; where one can't be, they start fresh all the same. Default: fresh. */
   readonly start?: StartMode;
