@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { readFatBinary } from '../bench/gpu/fatbin.js';
 import { EngineCrashed } from '../src/contract/errors.js';
 import { openCheckpoint } from '../src/gpu/checkpoint/checkpoint.js';
@@ -20,6 +22,8 @@ import { kernelsModule } from '../src/gpu/runtime/cuda/cuda-kernels.js';
 import { KERNELS_SOURCE_SHA256 } from '../src/gpu/runtime/cuda/kernels-fatbin.js';
 import { bytesAt } from '../src/gpu/runtime/cuda/native.js';
 import { LEAST_GRAPH, Ort, type OrtSession } from '../src/gpu/runtime/cuda/ort.js';
+import { RunThread } from '../src/gpu/runtime/cuda/run-thread.js';
+import { StageProgress } from '../src/gpu/runtime/cuda/stage-progress.js';
 import { onnxruntimeLibrary } from '../src/gpu/runtime/onnxruntime-library.js';
 import { packageRoot } from '../src/package-root.js';
 import { TINY_KLEIN } from './support/references.js';
@@ -220,4 +224,24 @@ describe('operators of our own', () => {
     for (const { architecture, payload } of parts)
       for (const kernel of kernels) assert.ok(payload.includes(kernel), `${architecture}: ${kernel}`);
   });
+});
+
+test('ONNX Runtime finds how to free a kernel when the thread that made it is gone', async () => {
+  const progress = new StageProgress().shared;
+  const thread = new RunThread(onnxruntimeLibrary(), progress, { module: ON_CPU, type: 'float32' });
+  const operators = await thread.operators;
+  assert.ok(operators.length > 0);
+  // `version` and 25 members of each.
+  const tables = () => operators.map((address) => Buffer.from(bytesAt(address, 26 * 8)).toString('hex'));
+  const made = tables();
+  await thread.close();
+  // Whoever comes next gets the memory that the thread has given back.
+  const next = new Worker(
+    'const held = []; for (let n = 0; n < 20_000; n++) held.push(Buffer.alloc(26 * 8, 0xff));',
+    {
+      eval: true,
+    },
+  );
+  await once(next, 'exit');
+  assert.deepEqual(tables(), made);
 });

@@ -51,7 +51,8 @@ const MEMBERS = {
   ReleaseAliasMap: [24, 'void', 'void *', 'void *'],
 } as const satisfies Record<string, readonly [place: number, result: string, ...string[]]>;
 const KERNEL_DESTROY = 8;
-const LAST_MEMBER = 24;
+/** With `version`, up to the last one above. */
+const TABLE_MEMBERS = 1 + 24 + 1;
 const POINTER_BYTES = 8;
 
 type Member = keyof typeof MEMBERS;
@@ -70,7 +71,8 @@ const held: unknown[] = [];
 
 /**
  * Makes an `OrtCustomOp` of every operator of ours, for `CustomOpDomain_Add`.
- * @returns their addresses, good while the thread lives
+ * @returns their addresses. Their functions are good while the thread lives; the tables are for good, since ONNX Runtime
+ *          looks there for how kernels are freed when it ends a session whose thread is gone
  */
 export function makeCustomOperators(
   functions: OrtFunctions,
@@ -93,6 +95,7 @@ class CustomOperators {
   readonly #provider: Pointer;
   readonly #nodes = new Map<Pointer, Node>();
   readonly #malloc: (bytes: number) => Pointer;
+  readonly #calloc: (count: number, bytes: number) => Pointer;
   /** A list of one index. */
   readonly #zero = Buffer.alloc(Int32Array.BYTES_PER_ELEMENT);
   /** Where ONNX Runtime writes results: calls don't overlap. */
@@ -106,24 +109,25 @@ class CustomOperators {
     this.#provider = provider === undefined ? 0n : text(provider);
     const libc = loadLibrary('libc.so.6');
     this.#malloc = libc.func('malloc', 'void *', ['size_t']);
+    this.#calloc = libc.func('calloc', 'void *', ['size_t', 'size_t']);
     // A kernel is a byte of C's memory, so that it can go when this thread is gone.
     const free = libc.symbol('free') as Pointer;
     held.push(this.#zero);
     const members = this.#callbacks();
     for (const name of Object.keys(OWN_OPERATORS) as OwnOperatorName[]) {
-      const table = Buffer.alloc((1 + LAST_MEMBER + 1) * POINTER_BYTES);
-      held.push(table);
+      const address = this.#calloc(TABLE_MEMBERS, POINTER_BYTES);
+      const table = Buffer.from(bytesAt(address, TABLE_MEMBERS * POINTER_BYTES).buffer);
       table.writeUInt32LE(VERSION, 0);
-      const set = (place: number, address: Pointer) =>
-        table.writeBigUInt64LE(address, (1 + place) * POINTER_BYTES);
-      for (const [member, address] of members) {
+      const set = (place: number, member: Pointer) =>
+        table.writeBigUInt64LE(member, (1 + place) * POINTER_BYTES);
+      for (const [member, callback] of members) {
         // What passes its input on has no memory of its own.
         if (/AliasMap/.test(member) && name !== 'AwaitWeights') continue;
-        set(MEMBERS[member][0], address);
+        set(MEMBERS[member][0], callback);
       }
       set(KERNEL_DESTROY, free);
       this.#names.set(name, text(name));
-      this.#operators.set(addressOf(table), name);
+      this.#operators.set(address, name);
     }
   }
 
